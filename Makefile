@@ -1,0 +1,45 @@
+# The commands of this project; each says what it does and does nothing twice.
+PYTHON ?= python3
+VENV := .venv
+HEAD ?= sim
+# Tests run side by side on this many processes.
+JOBS ?= 2
+
+.PHONY: help setup setup-lab test lint acceptance demo bench clean
+
+help:
+	@echo "make setup              the environment, and the command at $(VENV)/bin/lunops"
+	@echo "make demo               a service with mutual TLS, one batch of clones, its removal, on a simulated head"
+	@echo "make demo HEAD=lab      the same on a real kernel in a virtual machine, and two nodes boot from their clones"
+	@echo "make test               lint, types, and the whole test suite"
+	@echo "make acceptance         the suite on real storage heads (virtual machines: ZFS and the kernel's target)"
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml tests/tools/packages
+	@tests/tools/packages base
+	@echo "setup: Python packages into $(VENV): lunops with what it needs, and the tools for its tests"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lunops needs Python 3.11 or newer; run: make PYTHON=python3.11 setup")'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+setup-lab: setup
+	@tests/tools/packages lab
+
+lint: setup
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check --quiet
+	@$(VENV)/bin/mypy
+
+test: lint
+	@$(VENV)/bin/pytest -n $(JOBS)
+
+acceptance: setup-lab
+	@$(VENV)/bin/pytest -m lab -p no:xdist -rA --timeout=1200 tests/acceptance
+
+demo: $(if $(filter lab,$(HEAD)),setup-lab,setup)
+	@$(VENV)/bin/python -m tests.demo --head $(HEAD)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

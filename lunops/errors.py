@@ -1,0 +1,103 @@
+"""Everything that can go wrong, as one tree: each error says what happened, where, and how to mend it.
+
+LunopsError
+├── InputError            the user's words are wrong: nothing was done, mend and run again
+│   ├── BadValueError     a value is not the dataset, IQN, size, portal … that it should be
+│   ├── InventoryError    the inventory file, or what was looked up in it
+│   ├── PlaybookError     the playbook file
+│   ├── TemplateError     a Jinja template, or the fragment that it renders to
+│   └── SettingsError     the service's settings file
+├── HeadError             a head could not do it
+│   ├── UnreachableError  no connection, or it was lost: what ran last has an unknown outcome
+│   │   └── HostKeyError  the head's host key is unknown or has changed
+│   ├── PrivilegeError    become was refused
+│   ├── AgentError        the agent on the head died, or said what is not in the protocol
+│   └── DeadlineError     the head did not answer in time
+├── JobError              a job cannot be accepted, found or changed
+└── CertificateError      a certificate or key could not be made, read or trusted
+"""
+
+from __future__ import annotations
+
+
+class LunopsError(Exception):
+    """An error with three parts: what happened, where, and how to mend it.
+
+    `where` is a file and key path, or a head and task; `fix` is a sentence for the reader.
+    Both may be empty when the caller adds them later with `at`.
+    """
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        text = self.what
+        if self.where:
+            text += f" ({self.where})"
+        if self.fix:
+            text += f"; {self.fix}"
+        return text
+
+    def at(self, where: str) -> LunopsError:
+        """Return the same error with `where` put in front of the place that it names already."""
+        place = f"{where}: {self.where}" if self.where else where
+        return type(self)(self.what, where=place, fix=self.fix)
+
+
+class InputError(LunopsError):
+    """The user's words are wrong; nothing was done."""
+
+
+class BadValueError(InputError):
+    """A value is not the dataset, IQN, size, portal … that it should be."""
+
+
+class InventoryError(InputError):
+    """The inventory file is wrong, or does not hold what was looked up in it."""
+
+
+class PlaybookError(InputError):
+    """The playbook is wrong."""
+
+
+class TemplateError(InputError):
+    """A template does not render, or renders to what is not a fragment."""
+
+
+class SettingsError(InputError):
+    """The settings file is wrong."""
+
+
+class HeadError(LunopsError):
+    """A head could not do what it was asked."""
+
+
+class UnreachableError(HeadError):
+    """There is no connection to the head, or it was lost; what ran last has an unknown outcome."""
+
+
+class HostKeyError(UnreachableError):
+    """The head's host key is unknown or has changed."""
+
+
+class PrivilegeError(HeadError):
+    """The head refused `become`."""
+
+
+class AgentError(HeadError):
+    """The agent on the head died, or said what is not in the protocol."""
+
+
+class DeadlineError(HeadError):
+    """The head did not answer in time; what ran last has an unknown outcome."""
+
+
+class JobError(LunopsError):
+    """A job cannot be accepted, found or changed."""
+
+
+class CertificateError(LunopsError):
+    """A certificate or key could not be made, read or trusted."""

@@ -1,0 +1,150 @@
+"""The records that every layer speaks in: hosts, items, tasks, plans and results. No behaviour, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from lunops.names import Portal
+
+Json = Any  # a value that JSON can hold; mypy has no useful recursive JSON type for this border
+
+
+class Status(StrEnum):
+    """How an item, a task or a head ended; in check mode `changed` means *would change*."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it counts as an error."""
+        return self in (Status.FAILED, Status.UNREACHABLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """One head of the inventory, and how it is reached."""
+
+    name: str
+    connection: str = "ssh"  # ssh | local | sim
+    address: str = ""
+    port: int | None = None  # None: what ~/.ssh/config says, else 22
+    user: str = ""
+    private_key: Path | None = None
+    known_hosts: Path | None = None
+    become: bool = False
+    python: str = "python3"  # the interpreter on the head
+    pools: tuple[str, ...] = ()
+    portals: tuple[Portal, ...] = (Portal(address="0.0.0.0", port=3260),)
+    state: Path | None = None  # the simulated head's file
+    groups: tuple[str, ...] = ()
+    variables: Mapping[str, Json] = field(default_factory=dict)  # every variable of the host, for templates
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One of the things that a task does: a clone, a device, a target."""
+
+    key: str  # the same for one LUN through all tasks of a plan, so that a failed item leaves the later ones
+    args: Mapping[str, Json]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One module with its items, on one head."""
+
+    id: str  # its place in the plan and its module, such as 02:wait_for_device
+    name: str
+    module: str
+    items: tuple[Item, ...]
+    forks: int = 4  # how many items the agent works on at once, where the module can
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadPlan:
+    """The ordered tasks of one head."""
+
+    host: Host
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a playbook or a request expands to."""
+
+    name: str
+    heads: tuple[HeadPlan, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemResult:
+    """How one item ended."""
+
+    key: str
+    status: Status
+    changes: tuple[str, ...] = ()  # what was (or, in check mode, would be) done, a line each
+    error: str = ""
+    fix: str = ""
+    rolled_back: tuple[str, ...] = ()  # what was taken back after the error
+    left_behind: tuple[str, ...] = ()  # what could not be taken back, as commands that would do it
+    made: tuple[Json, ...] = ()  # what the agent needs to take this back; opaque to all but the agent
+    seconds: float = 0.0  # on the head
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """Where the time of one task went, in seconds; durations by the clock of whoever measured them."""
+
+    wait_s: float = 0.0  # waiting for a turn or a lock
+    connect_s: float = 0.0  # making the connection and starting the agent, on a head's first task
+    run_s: float = 0.0  # on the head, by the agent's own clock
+    transfer_s: float = 0.0  # the rest of what the controller saw: the network and both ends' work on it
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskResult:
+    """How one task ended on one head."""
+
+    head: str
+    task_id: str
+    name: str
+    module: str
+    status: Status
+    items: tuple[ItemResult, ...] = ()
+    times: Times = Times()
+    error: str = ""  # what ended the whole task, such as a lost connection
+    fix: str = ""
+
+    def count(self, status: Status) -> int:
+        """Return how many items ended so."""
+        return sum(item.status is status for item in self.items)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How a plan ended: every task of every head, in the order in which they ended."""
+
+    plan: str
+    check: bool
+    tasks: tuple[TaskResult, ...]
+    heads: tuple[str, ...]  # every head of the plan, also one with no task done
+    total_s: float
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether any task failed or any head was unreachable."""
+        return any(task.status.is_bad for task in self.tasks)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was, or in check mode would be, changed."""
+        return any(item.status is Status.CHANGED for task in self.tasks for item in task.items)
