@@ -1,0 +1,88 @@
+"""lio_absent: have each target and its storage object gone from the kernel and from saveconfig.json.
+
+    {"dataset": "p/x", "wwn": IQN, "storage_object": "lo-…"}
+
+Refused while anyone is logged in, and for what lunops did not make. A delete that was interrupted goes on
+from whatever is left.
+"""
+
+from __future__ import annotations
+
+from lunops.agent import lio, remove
+from lunops.agent.device import path_of
+from lunops.agent.outcome import ItemError, Outcome
+from lunops.agent.saveconfig import SaveConfig
+from lunops.agent.work import explain, guarded
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Sequence, Tuple
+
+    from lunops.agent.system import System
+    from lunops.agent.work import Item, Work
+
+_AT_ONCE = 25  # items between two writes of saveconfig.json
+
+
+def run(work: Work, items: Sequence[Item]) -> None:
+    """Do the task."""
+    with lio.locked(work):
+        for start in range(0, len(items), _AT_ONCE):
+            _group(work, items[start : start + _AT_ONCE])
+
+
+def _group(work: Work, items: Sequence[Item]) -> None:
+    saved = SaveConfig(work.system)
+    removed: List[Tuple[Item, Outcome, float]] = []
+    for item in items:
+        if work.is_over():
+            work.skip(item)
+            continue
+        begun = work.system.monotonic()
+        outcome = Outcome()
+        guarded(outcome, lambda: unshare(work.system, item.args, saved, outcome.changes, check=work.check))  # noqa: B023
+        removed.append((item, outcome, work.system.monotonic() - begun))
+    try:
+        if not work.check:
+            saved.write()
+    except OSError as error:
+        for _item, outcome, _seconds in removed:
+            if outcome.changes:
+                what = "unshared, but saveconfig.json was not written: %s" % explain(error)
+                outcome.fail(ItemError(what, "mend that, then delete again, or a reboot shares it once more"))
+    for item, outcome, seconds in removed:
+        work.report(item, outcome, seconds)
+
+
+def unshare(system: System, args: Dict[str, Any], saved: SaveConfig, changes: List[str], *, check: bool) -> None:
+    """Take one target and its storage object away, and out of `saved` (which the caller writes)."""
+    wwn, name, device = args["wwn"], args["storage_object"], path_of(args["dataset"])
+    target = "%s/%s" % (lio.ISCSI, wwn)
+    storage = lio.storage_object(system, name)
+    if storage:
+        exported = system.read(storage + "/udev_path").strip()
+        if exported not in ("", device):
+            raise ItemError(
+                "%s exports %s, not %s" % (wwn, exported, device),
+                "name the dst and the wwn of one and the same LUN",
+            )
+    if system.is_dir(target):
+        strangers = [path for path in remove.luns_of(system, target) if path != storage]
+        if strangers:
+            raise ItemError(
+                "%s exports %s, which lunops did not make"
+                % (wwn, ", ".join(path[len(lio.CORE) + 1 :] for path in strangers)),
+                "remove it with targetcli if it must go",
+            )
+        remove.refuse_if_logged_in(system, target)
+        changes.append("remove iscsi/%s" % wwn)
+        if not check:
+            remove.target(system, target)
+    if storage:
+        changes.append("remove %s" % storage.replace(lio.ROOT + "/", ""))
+        if not check:
+            remove.storage_object(system, storage)
+    for part, identity in (("targets", ("iscsi", wwn)), ("storage_objects", ("block", name))):
+        if saved.has(part, *identity):
+            changes.append("unsave %s" % identity[1])
+            saved.drop(part, *identity)

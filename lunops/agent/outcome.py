@@ -1,0 +1,56 @@
+"""How one item ended, and the error that ends it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
+if TYPE_CHECKING:
+    from typing import Any, Dict, List
+
+
+class ItemError(Exception):
+    """One item cannot be done; its siblings go on."""
+
+    def __init__(self, what: str, fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+
+class Outcome:
+    """What happened to one item, in the words of the protocol; filled in as the work goes on."""
+
+    def __init__(self) -> None:
+        self.changes: List[str] = []  # what was, or in check mode would be, done
+        self.error = ""
+        self.fix = ""
+        self.rolled_back: List[str] = []
+        self.left_behind: List[str] = []
+        self.made: List[Any] = []  # what `undo` needs, see lunops.agent.undo
+        self.skipped = False
+
+    def fail(self, error: ItemError) -> Outcome:
+        """Note the error; an earlier one is kept."""
+        if not self.error:
+            self.error, self.fix = error.what, error.fix
+        return self
+
+    @property
+    def status(self) -> str:
+        """One of ok, changed, skipped, failed."""
+        if self.error:
+            return "failed"
+        if self.skipped:
+            return "skipped"
+        return "changed" if self.changes else "ok"
+
+    def event(self) -> Dict[str, Any]:
+        """Return the fields of an item event."""
+        return {
+            "status": self.status,
+            "changes": self.changes,
+            "error": self.error,
+            "fix": self.fix,
+            "rolled_back": self.rolled_back,
+            "left_behind": self.left_behind,
+            "made": [] if self.error else self.made,
+        }

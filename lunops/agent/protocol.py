@@ -1,0 +1,24 @@
+"""The words between controller and agent: JSON objects, one a line, UTF-8.
+
+Controller to agent:
+    {"do": "task", "id": "01:zfs_clone", "module": "zfs_clone", "check": false, "forks": 4,
+     "items": [{"key": "…", "args": {…}}], "timeout_s": 600}
+    {"do": "undo", "id": "undo:01:zfs_clone", "items": [{"key": "…", "made": […]}]}
+    {"do": "cancel"}                       ends the running task between two items
+    end of input                           as cancel, then the agent ends
+Agent to controller:
+    {"event": "hello", "protocol": 1, "python": "3.11.2", "hostname": "jbod-01", "pid": 812, "uid": 0}
+    {"event": "task_started", "id": "…"}
+    {"event": "item", "id": "…", "key": "…", "status": "ok|changed|skipped|failed", "changes": ["…"],
+     "error": "…", "fix": "…", "rolled_back": ["…"], "left_behind": ["…"], "made": […], "seconds": 0.12}
+    {"event": "task_finished", "id": "…", "seconds": 1.2, "wait_s": 0.0}
+    {"event": "alive"}                     every ALIVE_S seconds while a task runs, so that silence means loss
+    {"event": "error", "what": "…"}        the agent could not take what it was sent; it ends after that
+
+Every item of a task gets exactly one item event before task_finished. `skipped` items were not begun (cancelled).
+`undo` answers with the same events; an undone item is `changed`, with what was taken back in `changes`;
+what could not be is `failed`, with the commands that would do it in `left_behind`.
+"""
+
+PROTOCOL = 1
+ALIVE_S = 2.0

@@ -1,0 +1,113 @@
+"""A task at work: what a module is given, and how it goes through its items."""
+
+from __future__ import annotations
+
+import threading
+
+from lunops.agent.outcome import ItemError, Outcome
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Sequence, Set
+
+    from lunops.agent.system import System
+
+
+class Item:
+    """One thing to do: its key, and the module's arguments for it."""
+
+    def __init__(self, key: str, args: Dict[str, Any]) -> None:
+        self.key = key
+        self.args = args
+
+
+class Work:
+    """One running task: the head, the settings, and where outcomes go.
+
+    `report` may be called from any thread, exactly once for each item.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        report: Callable[[Item, Outcome, float], None],
+        *,
+        check: bool = False,
+        forks: int = 4,
+        timeout_s: float = 600.0,
+    ) -> None:
+        self.system = system
+        self.check = check
+        self.forks = max(1, forks)
+        self.cancelled = threading.Event()
+        self.wait_s = 0.0  # spent waiting for locks
+        self.deadline = system.monotonic() + timeout_s
+        self.reported: Set[str] = set()  # keys of the items whose outcome was sent
+        self._report = report
+        self._started = system.monotonic()
+
+    def is_over(self) -> bool:
+        """Return whether no further item may begin: cancelled, or out of time."""
+        return self.cancelled.is_set() or self.system.monotonic() > self.deadline
+
+    def report(self, item: Item, outcome: Outcome, seconds: float | None = None) -> None:
+        """Send the item's outcome; `seconds` defaults to the time since the task began."""
+        if seconds is None:
+            seconds = self.system.monotonic() - self._started
+        self.reported.add(item.key)
+        self._report(item, outcome, seconds)
+
+    def skip(self, item: Item) -> None:
+        """Send that the item was not begun."""
+        outcome = Outcome()
+        if self.cancelled.is_set():
+            outcome.skipped = True
+        else:
+            outcome.fail(
+                ItemError("the task's time was over before this item's turn", "give the task a longer timeout")
+            )
+        self.report(item, outcome, 0.0)
+
+    def each(self, items: Sequence[Item], do: Callable[[Item, Outcome], None]) -> None:
+        """Call `do` for each item, up to `forks` at once, and report what it leaves in the outcome.
+
+        An `ItemError` or `OSError` fails its item alone; no new item begins once the task is over.
+        """
+        waiting = list(reversed(items))
+        lock = threading.Lock()
+
+        def loop() -> None:
+            while True:
+                with lock:
+                    if not waiting:
+                        return
+                    item = waiting.pop()
+                if self.is_over():
+                    self.skip(item)
+                    continue
+                begun = self.system.monotonic()
+                outcome = Outcome()
+                guarded(outcome, lambda: do(item, outcome))  # noqa: B023 - called before the loop goes on
+                self.report(item, outcome, self.system.monotonic() - begun)
+
+        threads = [threading.Thread(target=loop, daemon=True) for _ in range(min(self.forks, len(items)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def guarded(outcome: Outcome, do: Callable[[], None]) -> None:
+    """Call `do`; an `ItemError` or `OSError` becomes the outcome's error."""
+    try:
+        do()
+    except ItemError as error:
+        outcome.fail(error)
+    except OSError as error:
+        outcome.fail(ItemError(explain(error)))
+
+
+def explain(error: OSError) -> str:
+    """Return what an OSError says, with the path where it has one."""
+    text = error.strerror or str(error)
+    return "%s: %s" % (error.filename, text) if error.filename else text
