@@ -1,0 +1,1 @@
+"""The service's face to the network: the TLS front and the REST interface behind it."""
