@@ -93,9 +93,8 @@ class Devices:
         path = path_of(dataset)
         if not self._system.is_block_device(path):
             return False
-        device = self._system.resolve(path).rsplit("/", 1)[-1]
-        name = self._ask(device)
-        return name in (dataset, "")  # a device that cannot be opened just now has a link by udev's word
+        # A link can be stale, left of a volume whose minor number another one has now: ask the device itself.
+        return self._ask(self._system.resolve(path).rsplit("/", 1)[-1]) == dataset
 
     def ask_udev_again(self, datasets: List[str]) -> List[str]:
         """Trigger a change event for the devices of these datasets; return those for which it was done."""

@@ -43,8 +43,8 @@ class Outcome:
             return "skipped"
         return "changed" if self.changes else "ok"
 
-    def event(self) -> Dict[str, Any]:
-        """Return the fields of an item event."""
+    def event(self, *, check: bool = False) -> Dict[str, Any]:
+        """Return the fields of an item event; in check mode nothing was made."""
         return {
             "status": self.status,
             "changes": self.changes,
@@ -52,5 +52,5 @@ class Outcome:
             "fix": self.fix,
             "rolled_back": self.rolled_back,
             "left_behind": self.left_behind,
-            "made": [] if self.error else self.made,
+            "made": [] if self.error or check else self.made,
         }

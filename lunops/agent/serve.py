@@ -14,7 +14,7 @@ from lunops.agent import absent, clone, destroy, device, target, undo
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.protocol import ALIVE_S, PROTOCOL
 from lunops.agent.system import System
-from lunops.agent.work import Item, Work
+from lunops.agent.work import BUG, Item, Work
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -95,13 +95,13 @@ class Agent:
         if request["do"] not in ("task", "undo") or module not in MODULES:
             raise ValueError("unknown request %s %s" % (request["do"], module))
         args = [Item(item["key"], item if module == "undo" else item["args"]) for item in request["items"]]
-        task = request["id"]
+        task, check = request["id"], bool(request.get("check"))
         work = Work(
             self._system,
             lambda item, outcome, seconds: self.send(
-                event="item", id=task, key=item.key, seconds=round(seconds, 6), **outcome.event()
+                event="item", id=task, key=item.key, seconds=round(seconds, 6), **outcome.event(check=check)
             ),
-            check=bool(request.get("check")),
+            check=check,
             forks=int(request.get("forks", 4)),
             timeout_s=float(request.get("timeout_s", 600)),
         )
@@ -125,7 +125,7 @@ class Agent:
         except Exception:  # a bug of ours must reach the controller whole, and not leave it waiting
             error, fix = (
                 "the agent failed: %s" % traceback.format_exc(),
-                "this is a bug of lunops: please report it",
+                BUG,
             )
         for item in items:
             if item.key not in work.reported:

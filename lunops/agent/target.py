@@ -12,6 +12,7 @@ import copy
 import uuid
 
 from lunops.agent import fragment, lio, remove, steps, zfs
+from lunops.agent.device import Devices, path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
 from lunops.agent.work import explain, guarded
@@ -89,8 +90,11 @@ def _one(
     if work.check or not outcome.changes:
         return
     for storage in wanted["storage_objects"]:
-        if not system.is_block_device(storage["dev"]):
-            raise ItemError("there is no device %s" % storage["dev"], "wait for the device first (wait_for_device)")
+        if not Devices(system).is_linked(storage["dev"][len(path_of("")) :]):
+            raise ItemError(
+                "%s is not there, or leads to another volume" % storage["dev"],
+                "wait for the device first (wait_for_device)",
+            )
     is_new = any(step.call == steps.MKDIR and step.path.endswith("/" + item.args["wwn"]) for step in difference)
     steps.apply(system, difference, done)
     for path in extras:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 
 from lunops.agent.outcome import ItemError, Outcome
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Sequence, Set
 
     from lunops.agent.system import System
+
+BUG = "this is a bug of lunops: please report it"
 
 
 class Item:
@@ -71,7 +74,7 @@ class Work:
     def each(self, items: Sequence[Item], do: Callable[[Item, Outcome], None]) -> None:
         """Call `do` for each item, up to `forks` at once, and report what it leaves in the outcome.
 
-        An `ItemError` or `OSError` fails its item alone; no new item begins once the task is over.
+        An error fails its item alone; no new item begins once the task is over.
         """
         waiting = list(reversed(items))
         lock = threading.Lock()
@@ -98,13 +101,15 @@ class Work:
 
 
 def guarded(outcome: Outcome, do: Callable[[], None]) -> None:
-    """Call `do`; an `ItemError` or `OSError` becomes the outcome's error."""
+    """Call `do`; whatever it raises becomes the outcome's error, so that no item ends without one."""
     try:
         do()
     except ItemError as error:
         outcome.fail(error)
     except OSError as error:
         outcome.fail(ItemError(explain(error)))
+    except Exception:
+        outcome.fail(ItemError("the agent failed: %s" % traceback.format_exc(), BUG))
 
 
 def explain(error: OSError) -> str:

@@ -17,7 +17,7 @@ LUN = "lunops:lun"  # the IQN that it is exported as
 SERIAL = "lunops:serial"  # the unit serial of that LUN
 MADE = "lunops:made"  # which run made it, so that this run may take it back
 
-_MISSING = re.compile(r"cannot open '(.*)': (?:dataset|snapshot) does not exist")
+_MISSING = re.compile(r"cannot open '(.*)': (?:(?:dataset|snapshot) does not exist|no such pool)")
 _NAMES_AT_ONCE = 500  # keeps one command's arguments far below the kernel's limit
 
 
