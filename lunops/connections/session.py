@@ -1,0 +1,257 @@
+"""Speak the agent's protocol over a channel: one session for a head, shared by all of its tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lunops.connections.base import Channel, Timeouts
+from lunops.connections.events import Event, Hello, Lines, read_hello, read_item
+from lunops.connections.startup import how_it_ended, started_in_vain
+from lunops.errors import AgentError, DeadlineError, HeadError, LunopsError, PrivilegeError, UnreachableError
+from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult, Times
+
+_UNKNOWN = "its outcome is unknown: look at the head, or run the same again, which takes up what is there"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """What a request was answered with."""
+
+    items: tuple[ItemResult, ...]
+    finished: Event
+    elapsed_s: float
+
+
+class Session:
+    """A conversation with one head's agent. For one thread at a time, but for `cancel` and `close`."""
+
+    def __init__(
+        self,
+        host: Host,
+        channel: Channel,
+        *,
+        preamble: bytes = b"",
+        began: float | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - it is frozen
+    ) -> None:
+        """Send the preamble and wait for the agent's hello; `began` (monotonic) is when connecting began.
+
+        Raises `AgentError`, `PrivilegeError`, `UnreachableError` or `DeadlineError`, the channel closed.
+        """
+        began = time.monotonic() if began is None else began
+        self._host = host
+        self._channel = channel
+        self._timeouts = timeouts
+        self._lines = Lines()
+        self._events: list[Event] = []
+        self._turn = threading.Lock()  # held by the one request that may be under way
+        self._sending = threading.Lock()
+        self._running = ""  # the id of the request that the agent is at
+        self._broken = ""  # why this session is of no more use
+        try:
+            self.hello = self._greet(preamble)
+        except BaseException as error:
+            channel.close()
+            raise _placed(error, host.name) from None
+        self.connect_s = time.monotonic() - began
+        self._unaccounted_connect_s = self.connect_s
+
+    def run(
+        self, task: Task, *, check: bool = False, on_item: Callable[[ItemResult], None] | None = None
+    ) -> TaskResult:
+        """Let the agent do a task, telling each item's end as it comes. An item's error is in the result.
+
+        Raises `UnreachableError`, `AgentError` or `DeadlineError` when the outcome is unknown; the session is
+        broken after that and says so when it is used again.
+        """
+        request = {
+            "do": "task",
+            "id": task.id,
+            "module": task.module,
+            "check": check,
+            "forks": task.forks,
+            "items": [{"key": item.key, "args": dict(item.args)} for item in task.items],
+            "timeout_s": task.timeout_s,
+        }
+        answer = self._ask(request, f"{task.id} {task.name}", task.timeout_s, on_item)
+        error, fix = str(answer.finished.get("error") or ""), str(answer.finished.get("fix") or "")
+        return TaskResult(
+            head=self._host.name,
+            task_id=task.id,
+            name=task.name,
+            module=task.module,
+            status=_status(answer.items, error),
+            items=_in_order(answer.items, task.items),
+            times=self._times(answer),
+            error=error,
+            fix=fix,
+        )
+
+    def undo(self, task_id: str, made: Mapping[str, Sequence[Json]]) -> tuple[ItemResult, ...]:
+        """Let the agent take back what a task made, by item key; errors as `run`."""
+        request = {
+            "do": "undo",
+            "id": f"undo:{task_id}",
+            "items": [{"key": key, "made": list(things)} for key, things in made.items()],
+        }
+        answer = self._ask(request, f"undo:{task_id}", self._timeouts.undo_s, None)
+        if error := str(answer.finished.get("error") or ""):
+            raise AgentError(error, where=f"{self._host.name}, undo:{task_id}", fix=str(answer.finished.get("fix")))
+        return answer.items
+
+    def cancel(self) -> None:
+        """Let the running task end between two items; from any thread. Nothing happens when none runs."""
+        with self._sending:
+            if self._running and not self._broken:
+                # A channel that is broken is found by the thread that waits for the task.
+                with contextlib.suppress(HeadError):
+                    self._channel.send(_line({"do": "cancel"}))
+
+    def close(self) -> None:
+        """End the agent and the connection, bounded in time."""
+        self._broken = self._broken or "it was closed"
+        self._channel.close()
+
+    def _ask(
+        self,
+        request: Mapping[str, Json],
+        title: str,
+        timeout_s: float,
+        on_item: Callable[[ItemResult], None] | None,
+    ) -> _Answer:
+        """Send a request and hear its end; whatever goes wrong breaks the session."""
+        where = f"{self._host.name}, task {title}"
+        if self._broken:
+            raise UnreachableError(f"the session is of no more use: {self._broken}", where=where, fix="connect again")
+        if not self._turn.acquire(blocking=False):
+            raise RuntimeError(f"{where}: the session is at {self._running} and takes no second task beside it")
+        try:
+            with self._sending:
+                self._running = str(request["id"])
+                begun = time.monotonic()
+                self._channel.send(_line(request))
+            items, finished = self._hear(request, begun + timeout_s + self._timeouts.margin_s, on_item)
+            return _Answer(items=items, finished=finished, elapsed_s=time.monotonic() - begun)
+        except BaseException as error:
+            self._broken = str(error) or type(error).__name__
+            self._channel.close()
+            raise _placed(error, where, fix=_UNKNOWN) from None
+        finally:
+            with self._sending:
+                self._running = ""
+            self._turn.release()
+
+    def _hear(
+        self, request: Mapping[str, Json], deadline: float, on_item: Callable[[ItemResult], None] | None
+    ) -> tuple[tuple[ItemResult, ...], Event]:
+        """Return the items' results and the task's end."""
+        waiting = Counter(str(item["key"]) for item in request["items"])
+        items: list[ItemResult] = []
+        while True:
+            event = self._next(deadline)
+            if event["event"] == "error":
+                raise AgentError(f"the agent could not take what it was sent: {event.get('what')}")
+            if event.get("id") != request["id"]:
+                continue  # `alive`, and whatever a later version of the protocol may say beside
+            if event["event"] == "item":
+                item = read_item(event)
+                if not waiting[item.key]:
+                    raise AgentError(f"the agent told of an item that it was not given, or twice: {item.key!r}")
+                waiting[item.key] -= 1
+                items.append(item)
+                if on_item is not None:
+                    on_item(item)
+            elif event["event"] == "task_finished":
+                if missing := sorted(waiting.elements()):
+                    raise AgentError(f"the agent said nothing of {len(missing)} items, {missing[0]!r} the first")
+                return tuple(items), event
+
+    def _greet(self, preamble: bytes) -> Hello:
+        # An agent that cannot even start says why on stderr, so a broken pipe here is not yet the news.
+        with contextlib.suppress(UnreachableError):
+            self._channel.send(preamble)
+        deadline = time.monotonic() + self._timeouts.hello_s
+        try:
+            hello = read_hello(self._next(deadline, starting=True))
+        except DeadlineError as error:
+            said = self._channel.stderr_tail() or self._lines.rest().strip()
+            raise DeadlineError(
+                f"the agent said nothing within {self._timeouts.hello_s:g} s" + (f"; heard: {said}" if said else ""),
+                fix=error.fix or f"see that `{self._host.python} -c 1` works there without asking for anything",
+            ) from None
+        if self._host.become and self._host.connection != "sim" and hello.uid != 0:
+            raise PrivilegeError(
+                f"become was asked for, but the agent runs as uid {hello.uid}",
+                fix="let sudo on the head give root",
+            )
+        return hello
+
+    def _next(self, deadline: float, *, starting: bool = False) -> Event:
+        """Return the next event; silence, the end of the stream and the deadline are errors."""
+        silent_after = deadline if starting else time.monotonic() + self._timeouts.idle_s
+        while not self._events:
+            now = time.monotonic()
+            if now >= deadline:
+                raise DeadlineError("the task did not end within its timeout", fix="give it a longer `timeout`")
+            if now >= silent_after:
+                raise DeadlineError(f"nothing was heard of the agent for {self._timeouts.idle_s:g} s")
+            data = self._channel.receive(min(deadline, silent_after) - now)
+            if data == b"":
+                raise self._ended(starting)
+            if data:
+                self._events.extend(self._lines.feed(data))
+        return self._events.pop(0)
+
+    def _ended(self, starting: bool) -> HeadError:
+        code, tail = self._channel.exit_code(), self._channel.stderr_tail()
+        if starting:
+            return started_in_vain(self._host, code, tail, self._lines.rest())
+        said = f"; its last words: {tail}" if tail else ""
+        return AgentError(f"the agent ended in the middle, {how_it_ended(code)}{said}")
+
+    def _times(self, answer: _Answer) -> Times:
+        """Share out what the task took; the agent's own `seconds` hold its waits."""
+        connect_s, self._unaccounted_connect_s = self._unaccounted_connect_s, 0.0
+        agent_s = float(answer.finished.get("seconds") or 0.0)
+        wait_s = min(float(answer.finished.get("wait_s") or 0.0), agent_s)
+        return Times(
+            wait_s=wait_s,
+            connect_s=connect_s,
+            run_s=agent_s - wait_s,
+            transfer_s=max(0.0, answer.elapsed_s - agent_s),
+            total_s=connect_s + answer.elapsed_s,
+        )
+
+
+def _line(request: Mapping[str, Json]) -> bytes:
+    return json.dumps(request, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _placed(error: BaseException, where: str, fix: str = "") -> BaseException:
+    """Return a head's error with its place, and with a remedy if it has none; others as they are."""
+    if not isinstance(error, HeadError):
+        return error
+    placed: LunopsError = type(error)(error.what, where=error.where, fix=error.fix or fix)
+    return placed.at(where)
+
+
+def _status(items: Sequence[ItemResult], error: str) -> Status:
+    """Return the status of a task by those of its items."""
+    found = {item.status for item in items}
+    if error or any(status.is_bad for status in found):
+        return Status.FAILED
+    if Status.CHANGED in found:
+        return Status.CHANGED
+    return Status.SKIPPED if found == {Status.SKIPPED} else Status.OK
+
+
+def _in_order(results: Sequence[ItemResult], items: Sequence[Item]) -> tuple[ItemResult, ...]:
+    """Return the results in the order in which the items were given."""
+    place = {item.key: number for number, item in enumerate(items)}
+    return tuple(sorted(results, key=lambda result: place[result.key]))
