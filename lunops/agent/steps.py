@@ -11,7 +11,7 @@ from lunops.agent.work import explain
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Dict, List, Sequence, Tuple
+    from typing import Dict, List, Sequence, Set, Tuple
 
     from lunops.agent.fragment import Entry
     from lunops.agent.system import System
@@ -51,15 +51,15 @@ class State:
 def observe(system: System, entries: Sequence[Entry]) -> State:
     """Read what stands at the entries' paths; what is below a missing folder is not asked for."""
     state = State()
+    objects = {entry.path for entry in entries if entry.kind == fragment.DIR}
     for entry in entries:
-        parent = entry.path.rsplit("/", 1)[0]
         if entry.kind == fragment.DIR:
             if system.is_dir(entry.path):
                 state.folders[entry.path] = lio.folders(system, entry.path)
         elif entry.kind == fragment.LINK:
             if entry.path in state.folders:
                 state.links[entry.path] = lio.linked(system, entry.path)
-        elif parent in state.folders or parent.rsplit("/", 1)[0] in state.folders:
+        elif _object_of(entry.path, objects) in state.folders:
             try:
                 state.values[entry.path] = clean(system.read(entry.path))
             except FileNotFoundError:
@@ -67,6 +67,13 @@ def observe(system: System, entries: Sequence[Entry]) -> State:
                     "this head's kernel has no %s" % entry.path, "leave that key out of the template"
                 ) from None
     return state
+
+
+def _object_of(path: str, objects: Set[str]) -> str:
+    """Return the folder of the object that a value belongs to: attrib/x and auth/y stand one deeper than enable."""
+    while path and path not in objects:
+        path = path.rpartition("/")[0]
+    return path
 
 
 def clean(text: str) -> str:
@@ -164,7 +171,7 @@ def take_back(system: System, done: Sequence[Step]) -> Tuple[List[str], List[str
     return back, left
 
 
-def _inverse(step: Step, made: set[str]) -> Step | None:
+def _inverse(step: Step, made: Set[str]) -> Step | None:
     if step.call == MKDIR:
         return Step(RMDIR, step.path)
     if step.call == SYMLINK:

@@ -1,0 +1,60 @@
+"""Looking at a simulated head, beside its agent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Sequence
+
+from lunops.model import Host
+from lunops.sim.head import SimulatedSystem
+
+
+class SimEyes:
+    """A second process's view of the head's state file."""
+
+    def __init__(self, host: Host) -> None:
+        assert host.state is not None
+        self.system = SimulatedSystem(host.state, pools=host.pools)
+
+    def run(self, argv: Sequence[str]) -> tuple[int, str]:
+        if argv[:2] == ["kill", "-9"]:  # the simulated head's agent is a process of this machine
+            os.kill(int(argv[2]), signal.SIGKILL)
+            return 0, ""
+        output = self.system.run(argv)
+        return output.code, output.out
+
+    def read(self, path: str) -> str:
+        return self.system.read(path)
+
+    def listdir(self, path: str) -> list[str]:
+        return self.system.listdir(path)
+
+    def exists(self, path: str) -> bool:
+        return self.system.exists(path)
+
+    def mkdir(self, path: str) -> None:
+        self.system.mkdir(path)
+
+    def unlink(self, path: str) -> None:
+        self.system.unlink(path)
+
+    def put(self, path: str, text: str) -> None:
+        self.system.replace(path, text)
+
+    def mode(self, path: str) -> int | None:
+        return None
+
+    @contextlib.contextmanager
+    def hold_lock(self, path: str) -> Iterator[None]:
+        with self.system.lock(path, 5.0):
+            yield
+
+    @contextlib.contextmanager
+    def log_in(self, wwn: str, initiator: str) -> Iterator[None]:
+        self.system.log_in(wwn, initiator)
+        try:
+            yield
+        finally:
+            self.system.log_out(wwn, initiator)
