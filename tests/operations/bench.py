@@ -200,9 +200,7 @@ class Bench:
             "device": self.eyes.exists(f"/dev/zvol/{lun.dst}"),
             "storage object": bool(self.storage_folder(lun)),
             "target": self.eyes.exists(f"{ISCSI}/{lun.wwn}"),
-            "saveconfig": bool(
-                self.eyes.exists(SAVECONFIG) and {lun.wwn, lun.storage_object} & self.saved_names()
-            ),
+            "saveconfig": bool(self.eyes.exists(SAVECONFIG) and {lun.wwn, lun.storage_object} & self.saved_names()),
         }
         return [layer for layer, there in layers.items() if there]
 

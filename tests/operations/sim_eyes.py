@@ -43,8 +43,8 @@ class SimEyes:
     def put(self, path: str, text: str) -> None:
         self.system.replace(path, text)
 
-    def mode(self, path: str) -> int | None:
-        return None
+    def mode(self, _path: str) -> int | None:
+        return None  # a simulated head has no modes
 
     @contextlib.contextmanager
     def hold_lock(self, path: str) -> Iterator[None]:

@@ -1,0 +1,59 @@
+"""Read the variables that `-e` gives: NAME=VALUE, a JSON object, or @FILE (YAML or JSON)."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from lunops.errors import InputError, PlaybookError
+from lunops.model import Json
+from lunops.typed import typed
+from lunops.yaml_source import read
+
+
+def extra_variables(words: Iterable[str]) -> dict[str, Json]:
+    """Return the variables; a later word wins over an earlier one. Raises `InputError`."""
+    variables: dict[str, Json] = {}
+    for word in words:
+        variables |= _one(word)
+    return variables
+
+
+def _one(word: str) -> dict[str, Json]:
+    if word.startswith("@"):
+        path = Path(word[1:]).expanduser()
+        return _object(read(read_text(path), str(path), PlaybookError).value, str(path))
+    if word.lstrip().startswith("{"):
+        try:
+            return _object(json.loads(word), "-e")
+        except ValueError as error:
+            raise InputError(f"this is not JSON: {error}", where="-e", fix="quote it for the shell: '{…}'") from error
+    try:
+        parts = shlex.split(word)
+    except ValueError as error:
+        raise InputError(f"{word!r} does not end: {error}".lower(), where="-e", fix="close the quote") from error
+    variables: dict[str, Json] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"{part!r} sets no variable", where="-e", fix="write NAME=VALUE, a JSON object, or @FILE")
+        variables[name] = typed(value)
+    return variables
+
+
+def _object(value: Json, where: str) -> dict[str, Json]:
+    if not isinstance(value, dict):
+        raise InputError(f"this holds a {type(value).__name__}", where=where, fix="give an object of names and values")
+    return value
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text; raises `InputError` naming it."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read this: {error.strerror or error}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"this is not UTF-8 text: {error}", where=str(path)) from error

@@ -1,0 +1,246 @@
+"""One head's way through its tasks, over one session that is made when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from lunops.errors import HeadError, UnreachableError
+from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times
+from lunops.recap import UNDO
+
+_AGAIN = "run the same again, which takes up what is there, or delete it"
+
+
+class HeadSession(Protocol):
+    """What a run needs of a session; `lunops.connections.Session` is one."""
+
+    def run(
+        self, task: Task, *, check: bool = False, on_item: Callable[[ItemResult], None] | None = None
+    ) -> TaskResult:
+        """Do a task; raises `HeadError` when its outcome is unknown."""
+
+    def undo(self, task_id: str, made: Mapping[str, Sequence[Json]]) -> tuple[ItemResult, ...]:
+        """Take back what was made, by item key."""
+
+    def cancel(self) -> None:
+        """End the running task between two items; from any thread."""
+
+    def close(self) -> None:
+        """End the session."""
+
+
+class Observer(Protocol):
+    """Told what happens, as it happens."""
+
+    def task_started(self, head: str, task: Task) -> None:
+        """Hear that a head begins a task, with the items that it was given."""
+
+    def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
+        """Hear how an item ended."""
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Hear how a task ended, also one that was not begun."""
+
+
+class Silent:
+    """An observer that does nothing."""
+
+    def task_started(self, head: str, task: Task) -> None:
+        """Do nothing."""
+
+    def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
+        """Do nothing."""
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Do nothing."""
+
+
+def failed_keys(results: Sequence[TaskResult]) -> frozenset[str]:
+    """Return the keys of the items that failed in any of these tasks."""
+    return frozenset(item.key for result in results for item in result.items if item.status.is_bad)
+
+
+class HeadRun:
+    """Does a head's tasks one after the other. For one thread, but for `cancel`."""
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        connect: Callable[[Host], HeadSession],
+        observer: Observer,
+        check: bool = False,
+        waited_s: float = 0.0,
+    ) -> None:
+        """Remember how to get there; `waited_s` is how long the head waited for its turn, part of its first task."""
+        self._host = host
+        self._connect = connect
+        self._observer = observer
+        self._check = check
+        self._waited_s = waited_s
+        self._session: HeadSession | None = None
+        self._is_over = False  # a task failed as a whole: nothing more is begun
+        self._is_broken = False  # the session is of no more use
+        self._cancelled = threading.Event()
+
+    def task(self, task: Task, *, without: frozenset[str]) -> TaskResult:
+        """Do a task; items whose key is in `without` end as skipped, and are not sent.
+
+        Never raises `HeadError`: it makes a failed or unreachable result, in which every item that was not heard of
+        has failed. After that, and after `cancel`, nothing more is sent: all items of further tasks are skipped.
+        """
+        wanted = replace(task, items=tuple(item for item in task.items if item.key not in without))
+        if self._is_over or self._cancelled.is_set() or not wanted.items:
+            result = TaskResult(
+                head=self._host.name,
+                task_id=task.id,
+                name=task.name,
+                module=task.module,
+                status=Status.SKIPPED,
+                items=_all_items(task, {}),
+            )
+        else:
+            self._observer.task_started(self._host.name, wanted)
+            result = self._do(task, wanted)
+        self._observer.task_ended(result)
+        return result
+
+    def take_back(self, results: Sequence[TaskResult]) -> TaskResult | None:
+        """Undo what earlier tasks made for each item that failed later; None when there is nothing to undo.
+
+        `results` are those of all the head's tasks, in order. Where a task failed as a whole, the items that later
+        tasks did not get to do count as failed: they would be left half-made. Connects again, once, if the
+        connection was lost.
+        """
+        made = {} if self._check else made_for_failed(results)
+        if not made:
+            return None
+        task = Task(id=f"{len(results) + 1:02}:{UNDO}", name="Take back what failed items left", module=UNDO, items=())
+        begun = time.monotonic()
+        connect_s = 0.0
+        try:
+            if self._is_broken:
+                self.close()
+            session = self._open()
+            connect_s = time.monotonic() - begun
+            items = session.undo(task.id, made)
+            error, fix = "", ""
+        except HeadError as problem:
+            error, fix = self._said(problem, task), problem.fix
+            items = tuple(
+                ItemResult(key=key, status=Status.FAILED, error=f"not taken back: {error}", fix=_AGAIN) for key in made
+            )
+        elapsed_s = time.monotonic() - begun
+        run_s = min(sum(item.seconds for item in items), elapsed_s - connect_s)
+        result = TaskResult(
+            head=self._host.name,
+            task_id=task.id,
+            name=task.name,
+            module=UNDO,
+            status=_status(items),
+            items=items,
+            times=Times(connect_s=connect_s, run_s=run_s, transfer_s=elapsed_s - connect_s - run_s, total_s=elapsed_s),
+            error=error,
+            fix=fix,
+        )
+        self._observer.task_ended(result)
+        return result
+
+    def cancel(self) -> None:
+        """End the running task between two items, and begin no other; from any thread, as often as one likes."""
+        self._cancelled.set()
+        session = self._session
+        if session is not None:
+            session.cancel()
+
+    def close(self) -> None:
+        """End the session, if there is one."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _open(self) -> HeadSession:
+        if self._session is None:
+            self._session = self._connect(self._host)
+        return self._session
+
+    def _do(self, task: Task, wanted: Task) -> TaskResult:
+        """Run the wanted part of a task, and turn what breaks it into its result."""
+        begun = time.monotonic()
+        heard: dict[str, ItemResult] = {}
+
+        def hear(item: ItemResult) -> None:
+            heard[item.key] = item
+            self._observer.item_ended(self._host.name, task, item)
+
+        try:
+            answer = self._open().run(wanted, check=self._check, on_item=hear)
+        except HeadError as error:
+            self._is_over = self._is_broken = True
+            result = self._failed(task, wanted, error, heard, time.monotonic() - begun)
+            for item in result.items:
+                if item.status.is_bad and item.key not in heard:
+                    self._observer.item_ended(self._host.name, task, item)
+        else:
+            self._is_over = bool(answer.error)
+            result = replace(answer, items=_all_items(task, {item.key: item for item in answer.items}))
+        waited_s, self._waited_s = self._waited_s, 0.0
+        times = replace(result.times, wait_s=result.times.wait_s + waited_s, total_s=result.times.total_s + waited_s)
+        return replace(result, times=times)
+
+    def _failed(
+        self, task: Task, wanted: Task, error: HeadError, heard: Mapping[str, ItemResult], elapsed_s: float
+    ) -> TaskResult:
+        """Return the result of a task that broke: what was not heard of shares its error."""
+        status = Status.UNREACHABLE if isinstance(error, UnreachableError) else Status.FAILED
+        said = self._said(error, task)
+        known = {item.key: ItemResult(key=item.key, status=status, error=said, fix=error.fix) for item in wanted.items}
+        connect_s = elapsed_s if self._session is None else 0.0
+        return TaskResult(
+            head=self._host.name,
+            task_id=task.id,
+            name=task.name,
+            module=task.module,
+            status=status,
+            items=_all_items(task, {**known, **heard}),
+            times=Times(connect_s=connect_s, transfer_s=elapsed_s - connect_s, total_s=elapsed_s),
+            error=said,
+            fix=error.fix,
+        )
+
+    def _said(self, error: HeadError, task: Task) -> str:
+        """Return what an error says, with its place where that is more than this head and task."""
+        place = error.where.removeprefix(f"{self._host.name}, task {task.id} {task.name}")
+        place = place.removeprefix(self._host.name).strip(":, ")
+        return f"{error.what} ({place})" if place else error.what
+
+
+def made_for_failed(results: Sequence[TaskResult]) -> dict[str, list[Json]]:
+    """Return, for each item that is to be taken back, what was made for it, the oldest first."""
+    keys = set(failed_keys(results))
+    over = next((place for place, result in enumerate(results) if result.error and result.status.is_bad), None)
+    if over is not None:
+        undone = [item for result in results[over + 1 :] for item in result.items]
+        keys |= {item.key for item in undone if item.status is Status.SKIPPED}
+    made: dict[str, list[Json]] = {}
+    for result in results:
+        for item in result.items:
+            if item.key in keys and item.made:
+                made.setdefault(item.key, []).extend(item.made)
+    return made
+
+
+def _all_items(task: Task, known: Mapping[str, ItemResult]) -> tuple[ItemResult, ...]:
+    """Return a result for each of the task's items, in their order; those not known of were skipped."""
+    return tuple(known.get(item.key) or ItemResult(key=item.key, status=Status.SKIPPED) for item in task.items)
+
+
+def _status(items: Sequence[ItemResult]) -> Status:
+    found = {item.status for item in items}
+    if any(status.is_bad for status in found):
+        return Status.FAILED
+    return Status.CHANGED if Status.CHANGED in found else Status.OK

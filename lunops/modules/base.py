@@ -1,0 +1,62 @@
+"""What a module is: a name, the arguments that it takes, and how they become an item for the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, PlainValidator
+
+from lunops.errors import BadValueError, PlaybookError
+from lunops.model import Host, Item, Json
+from lunops.names import Dataset, Iqn, Snapshot
+from lunops.near import hint
+from lunops.render import Templates
+from lunops.validate import check, checker, in_one
+
+A = TypeVar("A", bound=BaseModel)
+
+DatasetName = Annotated[Dataset, PlainValidator(checker(Dataset.parse))]
+SnapshotName = Annotated[Snapshot, PlainValidator(checker(Snapshot.parse))]
+IqnName = Annotated[Iqn, PlainValidator(checker(Iqn.parse))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What an item is made for and with, besides its arguments."""
+
+    host: Host
+    templates: Templates
+    run: str = ""  # whose work it is; a run takes back, or goes on with, only what carries its own mark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module(Generic[A]):
+    """A kind of task."""
+
+    name: str
+    summary: str
+    args: type[A]
+    expand: Callable[[A, Context], Item]
+
+    def item(self, args: Json, context: Context, where: str) -> Item:
+        """Return the item for the agent; raises `InputError` with every problem of the arguments."""
+        checked, problems = check(self.args, args)
+        if checked is None:
+            what, fix = in_one(problems)
+            raise PlaybookError(f"{self.name}: {what}", where=where, fix=fix)
+        return self.expand(checked, context)
+
+
+def in_pool_of(host: Host, dataset: Dataset) -> str:
+    """Return the dataset's name; raises `BadValueError` where the head is known not to have its pool."""
+    if host.pools and dataset.pool not in host.pools:
+        raise BadValueError(
+            f"{host.name} has no pool {dataset.pool!r}, so it cannot hold {dataset}",
+            fix=hint(dataset.pool, host.pools, "pools"),
+        )
+    return dataset.name
+
+
+AnyModule = Module[Any]

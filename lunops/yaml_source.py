@@ -1,0 +1,107 @@
+"""Read YAML 1.2 into plain values, and remember in which line each key stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from lunops.errors import InputError
+from lunops.model import Json
+
+_DEEPEST = 50
+_MOST_VALUES = 1_000_000  # aliases can make a short text stand for a huge value
+
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A YAML text's value, and the line (from 1) of what stands at each path in it."""
+
+    value: Json
+    lines: Mapping[Key, int]
+    path: str
+
+    def where(self, *key: str | int) -> str:
+        """Return `FILE:LINE` of a place, or of the nearest place around it."""
+        while key and key not in self.lines:
+            key = key[:-1]
+        return f"{self.path}:{self.lines.get(key, 1)}"
+
+
+def read(text: str, path: str, error: type[InputError]) -> Source:
+    """Return the one document in a text; `yes` and `012` are text and twelve, as in YAML 1.2.
+
+    Raises `error` naming the line for what is no YAML, for a key given twice, and for a tag.
+    """
+    loader = YAML(typ="rt", pure=True)
+    try:
+        node = loader.load(text)
+    except DuplicateKeyError as problem:
+        what = str(problem.problem).split(" with value")[0]
+        raise error(f"a key is given twice: {what}", where=_mark(problem, path), fix="keep one of them") from problem
+    except MarkedYAMLError as problem:
+        said = " ".join(str(part) for part in (problem.context, problem.problem) if part)
+        raise error(f"this is not YAML: {said}", where=_mark(problem, path)) from problem
+    except (YAMLError, ValueError, RecursionError) as problem:
+        raise error(f"this is not YAML: {problem}", where=path) from problem
+    reader = _Reader(path, error)
+    value = reader.plain(node, ())
+    return Source(value=value, lines=reader.lines, path=path)
+
+
+class _Reader:
+    def __init__(self, path: str, error: type[InputError]) -> None:
+        self.lines: dict[Key, int] = {(): 1}
+        self._path = path
+        self._error = error
+        self._count = 0
+
+    def plain(self, node: Any, key: Key) -> Json:
+        """Return the node as plain data."""
+        self._count += 1
+        where = f"{self._path}:{self._line(key)}"
+        if len(key) > _DEEPEST or self._count > _MOST_VALUES:
+            raise self._error("the YAML is too deep or too large, or an alias is in itself", where=where)
+        if getattr(getattr(node, "tag", None), "value", None):
+            raise self._error(f"the tag {node.tag.value} is not known", where=where, fix="leave tags out")
+        if isinstance(node, Mapping):
+            return {self._key(name, key, node): self.plain(each, (*key, str(name))) for name, each in node.items()}
+        if isinstance(node, list):
+            for index in range(len(node)):
+                self._note((*key, index), node, index)
+            return [self.plain(each, (*key, index)) for index, each in enumerate(node)]
+        if node is None or isinstance(node, bool):
+            return node
+        for kind in (int, float, str):
+            if isinstance(node, kind):
+                return kind(node)
+        raise self._error(f"{node} is read as a {type(node).__name__}", where=where, fix="put it in quotes")
+
+    def _key(self, name: object, key: Key, node: Any) -> str:
+        self._note((*key, str(name)), node, name)
+        if not isinstance(name, str):
+            raise self._error(
+                f"the key {name!r} is no text", where=f"{self._path}:{self._line((*key, str(name)))}", fix="quote it"
+            )
+        return str(name)
+
+    def _note(self, key: Key, node: Any, name: object) -> None:
+        position = (getattr(getattr(node, "lc", None), "data", None) or {}).get(name)
+        if position:
+            self.lines[key] = int(position[0]) + 1
+
+    def _line(self, key: Key) -> int:
+        while key not in self.lines:
+            key = key[:-1]
+        return self.lines[key]
+
+
+def _mark(problem: MarkedYAMLError, path: str) -> str:
+    mark = problem.problem_mark or problem.context_mark
+    return f"{path}:{mark.line + 1}" if mark is not None else path

@@ -1,0 +1,78 @@
+"""Two real storage heads for the whole session, fresh at its start; a test that skips here has failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from lunops.inventory import Inventory, parse
+from tests.acceptance.eyes import Head, LabEyes
+from tests.operations.bench import Bench
+
+LAB = Path(__file__).parents[1] / "lab" / "lab"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure: what cannot run here is not shown."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and a skip is a failure here: {call.excinfo}"
+    return report
+
+
+def lab(*words: str) -> str:
+    """Run the lab's own command and return what it prints."""
+    done = subprocess.run([LAB, *words], stdout=subprocess.PIPE, text=True, check=True, timeout=1800)
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def heads(pytestconfig: pytest.Config) -> Iterator[dict[str, Head]]:
+    """Boot jbod-01 and jbod-02, and say what was booted."""
+    keep = bool(os.environ.get("LUNOPS_LAB_KEEP"))  # for work on the tests: heads as they are, and left running
+    lab("up", "--heads", "2")
+    for name in () if keep else ("jbod-01", "jbod-02"):
+        lab("reset", name)
+    heads = {one["name"]: Head(**one) for one in json.loads(lab("up", "--heads", "2", "--json"))}
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        for head in heads.values():
+            kernel = LabEyes(head).run(["sh", "-c", "uname -r; zfs version | head -1; targetcli version"])[1]
+            print(f"\nbooted {head.name}: pool {head.pool}, kernel {' '.join(kernel.split())}", file=sys.stderr)
+    yield heads
+    if not keep:
+        lab("down")
+
+
+@pytest.fixture(scope="session")
+def inventory(heads: dict[str, Head]) -> Inventory:
+    """The inventory of the running heads, as `lunops run -i` takes it."""
+    assert heads
+    return parse(lab("inventory"), Path("lab-inventory"))
+
+
+@pytest.fixture(scope="session")
+def eyes(heads: dict[str, Head]) -> dict[str, LabEyes]:
+    """Eyes on each head that do not go through lunops."""
+    return {name: LabEyes(head) for name, head in heads.items()}
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, inventory: Inventory, eyes: dict[str, LabEyes]) -> Iterator[Bench]:
+    """One real head, with names of this test's own."""
+    name = "jbod-01"
+    test = re.sub(r"[^a-z0-9]", "", request.node.name.removeprefix("test_"))[:24]
+    bench = Bench(host=inventory.hosts[name], eyes=eyes[name], inventory=inventory, test=test)
+    yield bench
+    bench.close()

@@ -1,0 +1,161 @@
+"""Looking at a real head over ssh, and using its targets with a real initiator: nothing here goes through lunops."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """One head, as `tests/lab/lab up --json` tells of it."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    key: str
+    known_hosts: str
+    portal: str
+    pool: str
+    golden: str
+
+
+class LabEyes:
+    """A head seen by the ssh command, over one connection that is kept open."""
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self._ssh = [
+            *("ssh", "-q", "-p", str(head.port), "-i", head.key),
+            *("-o", f"UserKnownHostsFile={head.known_hosts}", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes"),
+            *("-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", f"ControlPath=/tmp/lunops-%C-{head.port}"),
+            *("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=6"),
+            f"{head.user}@{head.address}",
+        ]
+
+    def run(self, argv: Sequence[str], *, stdin: str = "") -> tuple[int, str]:
+        """Run a command on the head; return its exit code and standard output."""
+        done = subprocess.run(
+            [*self._ssh, shlex.join(argv)], input=stdin, stdout=subprocess.PIPE, text=True, timeout=300, check=False
+        )
+        return done.returncode, done.stdout
+
+    def shell(self, script: str) -> str:
+        """Run a shell script that must succeed; return what it prints."""
+        code, out = self.run(["sh", "-ec", script])
+        assert code == 0, f"{script!r} on {self.head.name}: exit code {code}, said {out!r}"
+        return out
+
+    def read(self, path: str) -> str:
+        code, out = self.run(["cat", path])
+        if code != 0:
+            raise FileNotFoundError(path)
+        return out
+
+    def listdir(self, path: str) -> list[str]:
+        return self.run(["ls", path])[1].split()
+
+    def exists(self, path: str) -> bool:
+        return self.run(["test", "-e", path])[0] == 0
+
+    def mkdir(self, path: str) -> None:
+        self.shell(f"mkdir {shlex.quote(path)}")
+
+    def unlink(self, path: str) -> None:
+        self.shell(f"rm {shlex.quote(path)}")
+
+    def put(self, path: str, text: str) -> None:
+        assert self.run(["sh", "-c", f"cat > {shlex.quote(path)}"], stdin=text)[0] == 0
+
+    def mode(self, path: str) -> int | None:
+        return int(self.run(["stat", "-c", "%a", path])[1], 8)
+
+    @contextlib.contextmanager
+    def hold_lock(self, path: str) -> Iterator[None]:
+        """Hold a flock on the head, as an open targetcli shell does."""
+        command = [*self._ssh, shlex.join(["flock", path, "sh", "-c", "echo locked; exec cat"])]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "locked\n"
+            yield
+        finally:
+            process.stdin.close()
+            process.wait(timeout=60)
+            process.stdout.close()
+
+    @contextlib.contextmanager
+    def log_in(self, wwn: str, initiator: str) -> Iterator[None]:
+        """Hold a session of a real initiator (QEMU's own) on the target while the block runs."""
+        process = subprocess.Popen(
+            ["qemu-io", disk(self.head.portal, wwn, initiator)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write("read 0 512\n")
+            process.stdin.flush()
+            said = process.stdout.readline()
+            assert "read 512/512" in said, said
+            yield
+        finally:
+            process.stdin.close()
+            process.wait(timeout=60)
+            process.stdout.close()
+
+
+def disk(portal: str, wwn: str, initiator: str, lun: int = 0) -> str:
+    """Return the file name by which QEMU's tools open a LUN with their own initiator."""
+    options = {
+        "driver": "iscsi",
+        "transport": "tcp",
+        "portal": portal,
+        "target": wwn,
+        "lun": str(lun),
+        "initiator-name": initiator,
+    }
+    return "json:" + json.dumps({"driver": "raw", "file": options})
+
+
+def qemu_io(portal: str, wwn: str, initiator: str, *commands: str) -> str:
+    """Open a LUN with QEMU's initiator and do some reads and writes; return what it says, refusals included."""
+    words = [word for command in commands for word in ("-c", command)]
+    done = subprocess.run(
+        ["qemu-io", *words, disk(portal, wwn, initiator)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stdout
+
+
+def discovered(portal: str, initiator: str) -> set[str]:
+    """Return the IQNs that libiscsi discovers at a portal."""
+    done = subprocess.run(
+        ["iscsi-ls", "-i", initiator, f"iscsi://{portal}"], stdout=subprocess.PIPE, text=True, timeout=120, check=True
+    )
+    return {
+        line.split(":", 1)[1].split(" Portal:")[0] for line in done.stdout.splitlines() if line.startswith("Target:")
+    }
+
+
+def disk_content(portal: str, wwn: str, initiator: str, target: Path) -> None:
+    """Copy a whole LUN into a file, through a real initiator."""
+    subprocess.run(
+        ["qemu-img", "convert", "-O", "raw", disk(portal, wwn, initiator), str(target)],
+        check=True,
+        timeout=300,
+    )

@@ -1,0 +1,1 @@
+"""`make demo`: everything from nothing, shown call by call."""

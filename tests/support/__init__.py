@@ -1,0 +1,1 @@
+"""Parts that several suites and the demo start for real: a service, and curl against it."""
