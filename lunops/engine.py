@@ -24,6 +24,7 @@ from pathlib import Path
 
 import dbos
 
+from lunops.engine_pace import QUICK_S, Pace
 from lunops.job_engine import Progress, Work
 from lunops.model import Json
 
@@ -51,8 +52,8 @@ class _StoppingError(BaseException):
 class Engine:
     """One per process (DBOS itself is one per process). Start it once and stop it once."""
 
-    def __init__(self, *, file: Path, work: Work, poll_s: float = 0.03, heads_at_once: int = 16) -> None:
-        """Nothing is opened yet. `poll_s` bounds how long queued work waits when nothing else runs."""
+    def __init__(self, *, file: Path, work: Work, poll_s: float = 0.5, heads_at_once: int = 16) -> None:
+        """Nothing is opened yet. `poll_s` bounds how long work waits that another process has queued or left."""
         self._file = file
         self._work = work
         self._poll_s = poll_s
@@ -61,6 +62,7 @@ class Engine:
         self._stopping = threading.Event()
         self._steps = 0
         self._quiet = threading.Condition()
+        self._paces: list[Pace] = []
         # SQLite's busy back-off starves concurrent writers: 47 enqueues/s without this lock, over 700 with it.
         self._enqueueing = threading.Lock()
 
@@ -82,10 +84,10 @@ class Engine:
             _QUEUE,
             partition_concurrency=1,
             worker_concurrency=self._heads_at_once,
-            polling_interval_sec=self._poll_s,
+            polling_interval_sec=QUICK_S,  # until its pace is set, below
         )
         client.destroy()
-        dbos.DBOS(
+        instance = dbos.DBOS(
             config={
                 "name": "lunops",
                 "system_database_url": url,
@@ -101,9 +103,13 @@ class Engine:
 
         @dbos.DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=3)
         def part(workflow_id: str) -> None:  # a plain function: DBOS cannot take a bound method
-            self._work(workflow_id, self._step)
+            try:
+                self._work(workflow_id, self._step)
+            finally:
+                self._wake()  # for what waits behind it in the head's line
 
         dbos.DBOS.launch()
+        self._paces = [Pace.take_over(event, idle_s=self._poll_s) for event in instance.background_thread_stop_events]
 
     def enqueue(self, workflow_id: str, *, head: str) -> None:
         """Queue work behind the head's other work, in the order of the ids. The same id again changes nothing."""
@@ -118,6 +124,7 @@ class Engine:
                 },
                 workflow_id,
             )
+        self._wake()
 
     def progress(self, workflow_ids: Sequence[str]) -> dict[str, Progress]:
         """Say how far each is."""
@@ -147,6 +154,8 @@ class Engine:
                     # Without the queue's name it would leave the head's line, and the next job would overtake it.
                     dbos.DBOS.resume_workflow(row.workflow_id, queue_name=_QUEUE)
                     taken.append(row.workflow_id)
+        if taken:
+            self._wake()
         return tuple(taken)
 
     def stop(self, timeout_s: float = 10.0) -> bool:
@@ -174,6 +183,10 @@ class Engine:
             with self._quiet:
                 self._steps -= 1
                 self._quiet.notify_all()
+
+    def _wake(self) -> None:
+        for pace in self._paces:
+            pace.wake()
 
     def _running(self, owner: str | None = None) -> list[dbos.WorkflowStatus]:
         return dbos.DBOS.list_workflows(

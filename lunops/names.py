@@ -97,8 +97,9 @@ class Iqn:
     @classmethod
     def parse(cls, text: object) -> Self:
         """Return the IQN in `text`, lower-cased, or raise `BadValueError`."""
-        name = text.strip().lower() if isinstance(text, str) else ""
-        if not name.isascii() or len(name) > _IQN_MAX or not _IQN.match(name):
+        # ASCII before lower(): that makes a k of the Kelvin sign, so another name than the one given would be taken.
+        name = text.strip().lower() if isinstance(text, str) and text.isascii() else ""
+        if len(name) > _IQN_MAX or not _IQN.match(name):
             raise BadValueError(
                 f"{text!r} is not an IQN",
                 fix="write iqn.YYYY-MM.DOMAIN:NAME, such as iqn.2024-01.org.example:node1, "

@@ -183,7 +183,8 @@ def _items_text(result: RunResult) -> str:
             ended.setdefault((task.head, item.key), set()).add(item.status)
     failed = sum(any(status.is_bad for status in found) for found in ended.values())
     changed = sum(Status.CHANGED in found and not any(each.is_bad for each in found) for found in ended.values())
-    return f"{len(ended)} item{'' if len(ended) == 1 else 's'}: {changed} {'would change' if result.check else 'changed'}, {failed} failed,"
+    items = f"{len(ended)} item{'' if len(ended) == 1 else 's'}"
+    return f"{items}: {changed} {'would change' if result.check else 'changed'}, {failed} failed,"
 
 
 def _times(result: TaskResult) -> str:

@@ -25,7 +25,7 @@ class Settings:
     inventory: Path
     store: Path  # `sqlite:///FILE`, by default lunops.db; the engine keeps a file of its own beside it
     listen: tuple[str, int] = ("127.0.0.1", 8443)  # port 0: one that is free
-    poll_s: float = 0.03  # how long a job waits, at most, when nothing else runs; costs idle CPU
+    poll_s: float = 0.5  # how long work waits, at most, that another process queued or left; costs idle CPU
     heads_at_once: int = 16
     items_max: int = 1000  # clones in one request
     body_max_bytes: int = 1024 * 1024

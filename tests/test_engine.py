@@ -30,9 +30,9 @@ class Bench:
         self.hold.set()
         self.engine: Engine | None = None
 
-    def start(self) -> Engine:
+    def start(self, *, poll_s: float = 0.02) -> Engine:
         assert self.engine is None
-        self.engine = Engine(file=self.file, work=self.work, poll_s=0.02)
+        self.engine = Engine(file=self.file, work=self.work, poll_s=poll_s)
         self.engine.start()
         return self.engine
 
@@ -69,6 +69,17 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 BEGUN = ("a-1", "1 begins")
 WHOLE = ["1 begins", "1 ends", "2 begins", "2 ends"]
+
+
+def test_work_begins_when_it_is_queued_and_when_its_line_is_free_without_waiting_for_the_next_look(
+    bench: Bench,
+) -> None:
+    engine = bench.start(poll_s=3600)
+
+    engine.enqueue("1", head="a")
+    engine.enqueue("2", head="a")
+
+    wait_for(lambda: bench.is_done("1", "2"))
 
 
 def test_work_of_one_head_runs_in_the_order_of_its_ids_and_never_at_once(bench: Bench) -> None:

@@ -100,7 +100,7 @@ def test_a_head_takes_its_groups_variables_and_its_own_line_wins() -> None:
 
 
 def test_the_deeper_group_wins_as_in_ansible() -> None:
-    text = "[a]\nh\n[b:children]\nc\n[c]\nh\n[a:vars]\nx=1\n[b:vars]\nx=2\ny=2\n[c:vars]\ny=3\n[all:vars]\nx=0\nz=0\n"
+    text = "[a]\nh\n[z:children]\nc\n[c]\nh\n[a:vars]\nx=1\n[z:vars]\nx=2\ny=2\n[c:vars]\ny=3\n[all:vars]\nx=0\nz=0\n"
 
     assert {key: read(text).hosts["h"].variables[key] for key in "xyz"} == {"x": 2, "y": 3, "z": 0}
 

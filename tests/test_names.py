@@ -116,6 +116,7 @@ def test_what_is_taken_as_an_iqn_cannot_reach_another_path_in_configfs(value: ob
         "eui.02004567A425678D",
         "iqn.2024-01.org.example:x y",
         "iqn.2024-01.org.example:\u0130",
+        "iqn.2024-01.org.example:\u212a",
         "iqn.2024-01.org.example:" + "x" * 200,
     ],
 )

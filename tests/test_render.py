@@ -40,6 +40,12 @@ def test_any_value_through_the_json_filter_is_that_value_and_no_more(data: objec
     assert json.loads(templates.render("t", {"data": data})) == {"a": data, "b": [data]}
 
 
+@pytest.mark.parametrize("data", [float("nan"), float("inf"), {"k": [float("-inf")]}, object(), {1, 2}])
+def test_what_is_no_json_is_refused_by_the_json_filter(data: object) -> None:
+    with pytest.raises(TemplateError):
+        Templates({"t": "{{ data | json }}"}).render("t", {"data": data})
+
+
 @given(st.text(), st.text())
 def test_braces_in_a_value_stay_braces(before: str, after: str) -> None:
     hostile = before + "{{ 7 * 7 }}{% for x in y %}{# #}" + after

@@ -23,7 +23,7 @@ def test_paths_are_relative_to_the_file_and_the_rest_has_defaults() -> None:
     assert settings.certificate == Path("/etc/lunops/tls/server.crt")
     assert settings.client_ca == Path("/etc/ca.crt")
     assert settings.listen == ("127.0.0.1", 8443)
-    assert (settings.poll_s, settings.stop_s) == (0.03, 30.0)
+    assert (settings.poll_s, settings.stop_s) == (0.5, 30.0)
 
 
 def test_the_default_store_is_beside_the_file_too() -> None:

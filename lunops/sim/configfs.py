@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lunops.sim import schema, sessions
-from lunops.sim.schema import File, Folder
+from lunops.sim.folders import File, Folder
 from lunops.sim.state import State
 from lunops.sim.tree import Files, Kind, below, parent_of, refuse
 from lunops.sim.values import Values

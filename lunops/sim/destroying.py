@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lunops.sim.datasets import FILESYSTEM, SNAPSHOT, Dataset, Datasets
+from lunops.sim.datasets import Dataset, Datasets
 from lunops.sim.options import CommandError, Options, misuse
+from lunops.sim.properties import FILESYSTEM, SNAPSHOT
 from lunops.sim.state import State
 from lunops.sim.udev import Udev
 

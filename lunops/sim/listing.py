@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lunops.sim import properties
-from lunops.sim.datasets import FILESYSTEM, SNAPSHOT, VOLUME, Dataset, Datasets, View, in_order
+from lunops.sim.datasets import Dataset, Datasets, in_order
 from lunops.sim.options import CommandError, Options, misuse
+from lunops.sim.properties import FILESYSTEM, SNAPSHOT, VOLUME
 from lunops.sim.state import State
+from lunops.sim.view import View
 
 _TYPES = {
     "filesystem": {FILESYSTEM},

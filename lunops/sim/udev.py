@@ -119,6 +119,13 @@ class Udev:
         if text.strip() in ("change", "add"):
             self.trigger(minor)
 
+    def unlink(self, path: str) -> None:
+        """Remove a link, which a change event brings back; call it while changing the state."""
+        if self.kind(path) != "link" or not path.startswith(_ZVOL):
+            raise refuse(errno.EPERM, path)
+        query = "update devices set link_at = null, changes_lost = 0 where dataset = ?"
+        self._state.do(query, path[len(_ZVOL) + 1 :])
+
     def _is_lost(self, dataset: str) -> bool:
         lost = self._state.faults().lost_links
         count = self._state.counter("volumes")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from lunops.sim import schema, sessions
-from lunops.sim.schema import File
+from lunops.sim import schema, schema_core, sessions
+from lunops.sim.folders import File
 from lunops.sim.state import State
 from lunops.sim.tree import parent_of, refuse
 
@@ -56,8 +56,8 @@ class Values:
                 return self._info(folder)
             case "storage", "alua_lu_gp":
                 return _LU_GP if self.is_enabled(folder) else ""
-            case "attrib", _ if name in schema.ENABLED_ATTRIB and self.is_enabled(parent_of(folder)):
-                value = self._get(folder, name, schema.ENABLED_ATTRIB[name])
+            case "attrib", _ if name in schema_core.ENABLED_ATTRIB and self.is_enabled(parent_of(folder)):
+                value = self._get(folder, name, schema_core.ENABLED_ATTRIB[name])
             case "wwn", "vpd_unit_serial":
                 return f"{_SERIAL}{value}\n"
             case "wwn", "product_id" if self._get(parent_of(folder) + "/attrib", "emulate_model_alias", "0") == "1":

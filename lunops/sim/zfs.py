@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lunops.agent.system import Output
 from lunops.sim import properties
-from lunops.sim.datasets import FILESYSTEM, SNAPSHOT, VOLUME, Dataset, Datasets, View, name_error, parent_name
+from lunops.sim.datasets import Dataset, Datasets, name_error, parent_name
 from lunops.sim.destroying import Destroying
 from lunops.sim.listing import Listing
 from lunops.sim.options import CommandError, Options, misuse, unknown
-from lunops.sim.properties import BadPropertyError
+from lunops.sim.properties import FILESYSTEM, SNAPSHOT, VOLUME, BadPropertyError
 from lunops.sim.state import State
 from lunops.sim.udev import Udev
+from lunops.sim.view import View
 
 _VERSION = "zfs-2.1.11-simulated\nzfs-kmod-2.1.11-simulated\n"
 _VOLUME_REFER = 12288  # of an empty volume

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from lunops.model import Json
 
-
 _SHOWN = 500  # characters: what was wrong may be long, and we quote it
 
 
