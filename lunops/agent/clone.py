@@ -38,13 +38,8 @@ def _names(items: Sequence[Item]) -> List[str]:
     names: List[str] = []
     for item in items:
         source, destination = item.args["src"], item.args["dst"]
-        names += [source, source.split("@")[0], destination, *_parents_of(destination)]
+        names += [source, source.split("@")[0], destination, *zfs.parents_of(destination)]
     return names
-
-
-def _parents_of(name: str) -> List[str]:
-    parts = name.split("/")
-    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _one(work: Work, item: Item, found: Dict[str, zfs.Found], parents: _Parents, outcome: Outcome) -> None:
@@ -112,7 +107,7 @@ def _keep(work: Work, item: Item, found: Dict[str, zfs.Found], outcome: Outcome)
         # An interrupted run goes on: it is this run's own work.
         mark = marks[zfs.MADE]
         outcome.changes.append("%s was made earlier in this run" % destination)
-        for parent in _parents_of(destination):
+        for parent in zfs.parents_of(destination):
             if parent in found and found[parent].local(zfs.MADE) == mark:
                 outcome.made.append(["parent", parent, mark])
         outcome.made.append(["clone", destination, mark])
@@ -172,7 +167,7 @@ class _Parents:
 
     def check(self, item: Item, outcome: Outcome) -> None:
         """Raise what went wrong with the item's parents; note what was made for it."""
-        for name in _parents_of(item.args["dst"]):
+        for name in zfs.parents_of(item.args["dst"]):
             if name in self._errors:
                 raise self._errors[name]
             if name in self._made:
@@ -182,7 +177,7 @@ class _Parents:
 
     def take_back_unused(self, done: Set[str]) -> None:
         """Destroy the parents that this task made and that no item came to use, the deepest first."""
-        used = {parent for name in done for parent in _parents_of(name)}
+        used = {parent for name in done for parent in zfs.parents_of(name)}
         for name in sorted(self._made, key=len, reverse=True):
             if name not in used and not self._work.check:
                 self._work.system.run(["zfs", "destroy", name])  # refused by ZFS if anything lives in it
@@ -197,7 +192,7 @@ def _make_parents(work: Work, items: Sequence[Item], found: Dict[str, zfs.Found]
         guarded(outcome, lambda: _check_source(found, item.args["src"]))  # noqa: B023 - called at once
         if outcome.error:
             continue  # nothing is made for an item that cannot be done
-        for name in _parents_of(item.args["dst"]):
+        for name in zfs.parents_of(item.args["dst"]):
             if name in found:
                 if found[name].value("type") != "filesystem":
                     parents.fail(name, ItemError("%s is a %s and can hold nothing" % (name, found[name].value("type"))))

@@ -5,7 +5,7 @@ made: ["clone", DATASET, RUN] | ["parent", DATASET, RUN] | ["target", IQN, DATAS
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, zfs
+from lunops.agent import absent, destroy, holders, lio, zfs
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
 
@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # a type checker takes it for true; importing typing woul
 if TYPE_CHECKING:
     from typing import Any, Sequence
 
+    from lunops.agent.system import System
     from lunops.agent.work import Item, Work
 
 
@@ -34,26 +35,47 @@ def run(work: Work, items: Sequence[Item]) -> None:
 def _one(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
     system = work.system
     if step[0] == "target":
-        with lio.locked(work):
-            saved = SaveConfig(system)
-            args = {"wwn": step[1], "dataset": step[2], "storage_object": step[3]}
-            absent.unshare(system, args, saved, outcome.changes, check=False)
-            saved.write()
+        _target(work, step[1], step[2], step[3], outcome)
         return
     kind, dataset, mark = step
-    found = zfs.observe(system, [dataset], ("type", "origin", zfs.MANAGED, zfs.MADE)).get(dataset)
-    if found is None:
-        return
-    if found.local(zfs.MADE) != mark:
-        raise ItemError("%s is no longer what this run made" % dataset, "look at it before destroying it")
-    below = zfs.dependents(system, [dataset]).get(dataset, [])
     if kind == "parent":
-        if below or found.value("type") != "filesystem":
-            return  # another item lives in it by now
-    else:
-        destroy.check(found, below)
-    destroy.destroy(system, dataset)
-    outcome.changes.append("zfs destroy %s" % dataset)
+        _parent(system, dataset, mark, outcome)
+        return
+    found = zfs.observe(system, [dataset], ("type", "origin", zfs.MANAGED, zfs.MADE, zfs.LUN)).get(dataset)
+    if found is not None and found.local(zfs.MADE) == mark:
+        destroy.check(found, zfs.dependents(system, [dataset]).get(dataset, []))
+        _unshare(work, found, outcome)
+        destroy.destroy(system, dataset)
+        outcome.changes.append("zfs destroy %s" % dataset)
+    elif found is not None and kind == "clone":
+        raise ItemError("%s is no longer what this run made" % dataset, "look at it before destroying it")
+    if kind == "perhaps":
+        for parent in reversed(zfs.parents_of(dataset)):
+            _parent(system, parent, mark, outcome)
+
+
+def _parent(system: System, name: str, mark: str, outcome: Outcome) -> None:
+    """Destroy a parent that the run made, unless something lives in it by now."""
+    found = zfs.observe(system, [name], ("type", zfs.MADE)).get(name)
+    if found is None or found.local(zfs.MADE) != mark or found.value("type") != "filesystem":
+        return
+    if not zfs.dependents(system, [name]).get(name):
+        destroy.destroy(system, name)
+        outcome.changes.append("zfs destroy %s" % name)
+
+
+def _unshare(work: Work, found: zfs.Found, outcome: Outcome) -> None:
+    """Take away the target of a clone that the run made, if there is one."""
+    for storage in holders.storage_objects(work.system, found.name):
+        _target(work, found.local(zfs.LUN), found.name, storage.rsplit("/", 1)[-1], outcome)
+
+
+def _target(work: Work, wwn: str, dataset: str, storage: str, outcome: Outcome) -> None:
+    with lio.locked(work):
+        saved = SaveConfig(work.system)
+        args = {"wwn": wwn, "dataset": dataset, "storage_object": storage}
+        absent.unshare(work.system, args, saved, outcome.changes, check=False)
+        saved.write()
 
 
 def _by_hand(step: Sequence[Any]) -> str:

@@ -73,6 +73,12 @@ def dependents(system: System, names: Iterable[str]) -> Dict[str, List[str]]:
     return below
 
 
+def parents_of(name: str) -> List[str]:
+    """Return the names above a dataset, the pool first."""
+    parts = name.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
+
+
 def clone_command(source: str, destination: str, properties: Dict[str, str]) -> List[str]:
     """Return the argv that clones a snapshot with these properties."""
     return ["zfs", "clone", *_options(properties), source, destination]

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lunops.inventory import Inventory, parse
-from tests.acceptance.eyes import Head, LabEyes
+from tests.acceptance.eyes import LabEyes
+from tests.lab.access import Access
 from tests.operations.bench import Bench
 
 LAB = Path(__file__).parents[1] / "lab" / "lab"
@@ -38,13 +39,13 @@ def lab(*words: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def heads(pytestconfig: pytest.Config) -> Iterator[dict[str, Head]]:
+def heads(pytestconfig: pytest.Config) -> Iterator[dict[str, Access]]:
     """Boot jbod-01 and jbod-02, and say what was booted."""
     keep = bool(os.environ.get("LUNOPS_LAB_KEEP"))  # for work on the tests: heads as they are, and left running
     lab("up", "--heads", "2")
     for name in () if keep else ("jbod-01", "jbod-02"):
         lab("reset", name)
-    heads = {one["name"]: Head(**one) for one in json.loads(lab("up", "--heads", "2", "--json"))}
+    heads = {one["name"]: Access(**one) for one in json.loads(lab("up", "--heads", "2", "--json"))}
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         for head in heads.values():
@@ -56,14 +57,14 @@ def heads(pytestconfig: pytest.Config) -> Iterator[dict[str, Head]]:
 
 
 @pytest.fixture(scope="session")
-def inventory(heads: dict[str, Head]) -> Inventory:
+def inventory(heads: dict[str, Access]) -> Inventory:
     """The inventory of the running heads, as `lunops run -i` takes it."""
     assert heads
     return parse(lab("inventory"), Path("lab-inventory"))
 
 
 @pytest.fixture(scope="session")
-def eyes(heads: dict[str, Head]) -> dict[str, LabEyes]:
+def eyes(heads: dict[str, Access]) -> dict[str, LabEyes]:
     """Eyes on each head that do not go through lunops."""
     return {name: LabEyes(head) for name, head in heads.items()}
 

@@ -7,29 +7,15 @@ import json
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True, kw_only=True)
-class Head:
-    """One head, as `tests/lab/lab up --json` tells of it."""
-
-    name: str
-    address: str
-    port: int
-    user: str
-    key: str
-    known_hosts: str
-    portal: str
-    pool: str
-    golden: str
+from tests.lab.access import Access
 
 
 class LabEyes:
     """A head seen by the ssh command, over one connection that is kept open."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Access) -> None:
         self.head = head
         self._ssh = [
             *("ssh", "-q", "-p", str(head.port), "-i", head.key),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.conftest import lab
-from tests.acceptance.eyes import Head
+from tests.lab.access import Access
 from tests.lab.nodes import boot_node
 from tests.support.service import Service
 
@@ -18,7 +18,7 @@ DISKS = ("iqn.2024-01.org.example:boot.node1", "iqn.2024-01.org.example:boot.nod
 
 
 @pytest.fixture(scope="module")
-def portal(tmp_path_factory: pytest.TempPathFactory, heads: dict[str, Head]) -> Iterator[str]:
+def portal(tmp_path_factory: pytest.TempPathFactory, heads: dict[str, Access]) -> Iterator[str]:
     """Two disks made by one request, each for one node."""
     head = heads["jbod-01"]
     service = Service(tmp_path_factory.mktemp("nodes"), lab("inventory")).start()

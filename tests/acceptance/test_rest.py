@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import lab
-from tests.acceptance.eyes import Head, LabEyes, discovered, disk_content, qemu_io
+from tests.acceptance.eyes import LabEyes, discovered, disk_content, qemu_io
+from tests.lab.access import Access
 from tests.operations.bench import CORE, ISCSI, SAVECONFIG
 from tests.support.service import LUNOPS, Service
 
@@ -23,7 +24,7 @@ STRANGER = "iqn.2024-01.org.example:stranger"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, heads: dict[str, Head]) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory, heads: dict[str, Access]) -> Iterator[Service]:
     """A service in front of both heads."""
     assert heads
     service = Service(tmp_path_factory.mktemp("service"), lab("inventory")).start()
@@ -31,7 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, heads: dict[str, Head]) ->
     assert service.stop() == 0, service.log()
 
 
-def batch(head: Head, test: str, count: int, **more: Any) -> list[dict[str, Any]]:
+def batch(head: Access, test: str, count: int, **more: Any) -> list[dict[str, Any]]:
     """Return the clones of one request on one head."""
     return [
         {
@@ -62,7 +63,7 @@ def traces(eyes: LabEyes, clones: list[dict[str, Any]]) -> list[str]:
 
 
 def test_three_calls_make_show_and_remove_disks_on_two_heads(
-    service: Service, heads: dict[str, Head], eyes: dict[str, LabEyes], tmp_path: Path
+    service: Service, heads: dict[str, Access], eyes: dict[str, LabEyes], tmp_path: Path
 ) -> None:
     per_head = {name: batch(head, "three", 2) for name, head in heads.items()}
     clones = [one for some in per_head.values() for one in some]
@@ -100,7 +101,7 @@ def test_three_calls_make_show_and_remove_disks_on_two_heads(
         assert {wwn for wwn in discovered(head.portal, ALLOWED) if ".three." in wwn} == set()
 
 
-def golden_sum(head: Head, eyes: LabEyes) -> str:
+def golden_sum(head: Access, eyes: LabEyes) -> str:
     """Return the SHA-256 of the golden image, read on the head itself, its volume unchanged since the snapshot."""
     volume = head.golden.split("@")[0]
     assert eyes.shell(f"zfs get -Hp -o value written {volume}").strip() == "0"
@@ -108,7 +109,7 @@ def golden_sum(head: Head, eyes: LabEyes) -> str:
 
 
 def test_the_same_request_twice_changes_nothing_the_second_time(
-    service: Service, heads: dict[str, Head], eyes: dict[str, LabEyes], tmp_path: Path
+    service: Service, heads: dict[str, Access], eyes: dict[str, LabEyes], tmp_path: Path
 ) -> None:
     head, seen = heads["jbod-01"], eyes["jbod-01"]
     clones = batch(head, "twice", 3)
@@ -140,7 +141,7 @@ def run_playbook(service: Service, playbook: str, variables: Path) -> dict[str, 
 
 
 def test_a_hundred_clones_in_one_request_are_all_usable(
-    service: Service, heads: dict[str, Head], eyes: dict[str, LabEyes]
+    service: Service, heads: dict[str, Access], eyes: dict[str, LabEyes]
 ) -> None:
     head, seen = heads["jbod-02"], eyes["jbod-02"]
     clones = batch(head, "hundred", 100)
@@ -161,7 +162,7 @@ def test_a_hundred_clones_in_one_request_are_all_usable(
     assert traces(seen, clones) == []
 
 
-def serial(head: Head, wwn: str) -> tuple[bytes, ...]:
+def serial(head: Access, wwn: str) -> tuple[bytes, ...]:
     """Return the unit serial and the identifiers that an initiator sees, as libiscsi prints pages 0x80 and 0x83."""
     url = f"iscsi://{head.portal}/{wwn}/0"
     return tuple(
@@ -173,7 +174,7 @@ def serial(head: Head, wwn: str) -> tuple[bytes, ...]:
 
 
 def test_after_a_power_cut_of_the_head_all_disks_are_served_again_with_the_same_serials(
-    service: Service, heads: dict[str, Head], eyes: dict[str, LabEyes]
+    service: Service, heads: dict[str, Access], eyes: dict[str, LabEyes]
 ) -> None:
     head = heads["jbod-01"]
     clones = batch(head, "reboot", 4)
@@ -195,7 +196,7 @@ def test_after_a_power_cut_of_the_head_all_disks_are_served_again_with_the_same_
 
 
 def test_one_impossible_clone_fails_alone_and_leaves_nothing_behind(
-    service: Service, heads: dict[str, Head], eyes: dict[str, LabEyes]
+    service: Service, heads: dict[str, Access], eyes: dict[str, LabEyes]
 ) -> None:
     head, seen = heads["jbod-01"], eyes["jbod-01"]
     clones = batch(head, "bad", 3)
@@ -217,7 +218,7 @@ def test_one_impossible_clone_fails_alone_and_leaves_nothing_behind(
 
 
 def test_targetcli_and_targetctl_work_after_us_and_see_the_same(
-    service: Service, heads: dict[str, Head], eyes: dict[str, LabEyes]
+    service: Service, heads: dict[str, Access], eyes: dict[str, LabEyes]
 ) -> None:
     head, seen = heads["jbod-01"], eyes["jbod-01"]
     clones = batch(head, "tools", 2)

@@ -20,7 +20,8 @@ class SimEyes:
 
     def run(self, argv: Sequence[str]) -> tuple[int, str]:
         if argv[:2] == ["kill", "-9"]:  # the simulated head's agent is a process of this machine
-            os.kill(int(argv[2]), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(argv[2]), signal.SIGKILL)
             return 0, ""
         output = self.system.run(argv)
         return output.code, output.out

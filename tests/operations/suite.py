@@ -7,8 +7,14 @@ import json
 import threading
 from uuid import UUID
 
-from lunops.model import ItemResult, Status
+import pytest
+
+from lunops.connections import connect
+from lunops.connections.session import Session
+from lunops.head_run import Silent
+from lunops.model import Host, ItemResult, Status, Task
 from lunops.names import Iqn
+from lunops.runner import run_plan
 from tests.operations.bench import CORE, ISCSI, SAVECONFIG, Bench, items, statuses, tasks_of
 
 OK, CHANGED, FAILED, SKIPPED = Status.OK, Status.CHANGED, Status.FAILED, Status.SKIPPED
@@ -141,14 +147,14 @@ class OperationsSuite:
     def test_an_item_that_fails_later_takes_back_what_was_made_for_it(self, bench: Bench) -> None:
         good, bad = bench.luns(2)
         bench.create([good])
-        bad = dataclasses.replace(bad, dst=f"{bench.folder}/parent/n01")
+        bad = dataclasses.replace(bad, dst=f"{bench.folder}/parent/n01", wwn=good.wwn)
 
-        result = bench.create([good, bad], properties={"volmode": "none"})
+        result = bench.create([bad])
 
-        assert "volmode" in items(result, "wait_for_device")[bad.dst].error
-        assert bench.traces(bad) == []
-        assert f"{bench.folder}/parent" not in bench.datasets()
-        assert items(result, "undo")[bad.dst].changes
+        assert f"is /dev/zvol/{good.dst}, not /dev/zvol/{bad.dst}" in items(result, "lio_target")[bad.dst].error
+        assert f"zfs destroy {bad.dst}" in items(result, "undo")[bad.dst].changes
+        assert set(bench.datasets()) == {bench.folder, good.dst}
+        assert bench.is_served(good)
 
     def test_a_half_made_storage_object_is_completed(self, bench: Bench) -> None:
         lun, other = bench.luns(2)
@@ -354,7 +360,7 @@ class OperationsSuite:
         assert {name for name in bench.datasets() if name.startswith(f"{bench.folder}/")} == made
 
     def test_an_agent_killed_in_a_task_leaves_what_the_next_run_completes(self, bench: Bench) -> None:
-        luns = bench.luns(6)
+        luns = bench.luns(10)
         plan = bench.create_plan(luns)
         session = bench.session()
         pid = session.hello.pid
@@ -378,3 +384,31 @@ class OperationsSuite:
         assert bench.host.name in str(ended)
         assert not result.is_bad, result
         assert [lun for lun in luns if not bench.is_served(lun)] == []
+
+    @pytest.mark.parametrize("module", ["zfs_clone", "lio_target"])
+    def test_an_agent_killed_in_a_run_leaves_each_lun_whole_or_not_at_all(self, bench: Bench, module: str) -> None:
+        luns = bench.luns(5)
+        sessions: list[Session] = []
+
+        def connect_and_note(host: Host) -> Session:
+            sessions.append(connect(host))
+            return sessions[-1]
+
+        def kill() -> None:
+            bench.eyes.run(["kill", "-9", str(sessions[0].hello.pid)])
+
+        class Killer(Silent):
+            def task_started(self, _head: str, task: Task) -> None:
+                if task.module == module == "lio_target":
+                    threading.Timer(0.05, kill).start()
+
+            def item_ended(self, _head: str, task: Task, _item: ItemResult) -> None:
+                if task.module == module == "zfs_clone" and len(sessions) == 1:
+                    kill()
+
+        result = run_plan(bench.create_plan(luns), connect=connect_and_note, observer=Killer())
+
+        exported = items(result, "lio_target")
+        good = [lun for lun in luns if exported[lun.dst].status in (OK, CHANGED)]
+        assert [lun for lun in luns if bench.is_served(lun)] == good
+        assert [bench.traces(lun) for lun in luns if lun not in good] == [[]] * (len(luns) - len(good))
