@@ -228,7 +228,9 @@ class HeadRun:
 def _perhaps_made(module: str, item: Item) -> tuple[Json, ...]:
     """Return what the agent may have made before it was lost: taken back only if it carries this run's mark."""
     mark = item.args.get("marks", {}).get(MADE)
-    return (("perhaps", item.key, mark),) if module == "zfs_clone" and mark else ()
+    if module != "zfs_clone" or not mark:
+        return ()
+    return (("perhaps", item.key, mark, item.args.get("storage_object", "")),)
 
 
 def made_for_failed(results: Sequence[TaskResult]) -> dict[str, list[Json]]:

@@ -1,6 +1,6 @@
 """zfs_clone: make each clone that is not there yet, with the parents that it needs.
 
-    {"src": "p/img@1", "dst": "p/x", "create_parent": true, "properties": {…}, "marks": {…}}
+    {"src": "p/img@1", "dst": "p/x", "create_parent": true, "properties": {…}, "marks": {…}, "storage_object": "lo-…"}
 
 absent → `zfs clone`; a clone of the same snapshot → kept, properties set where they differ; anything else → error.
 """
@@ -68,7 +68,7 @@ def _one(work: Work, item: Item, found: Dict[str, zfs.Found], parents: _Parents,
         if marks.get(zfs.MADE) != now.local(zfs.MADE):
             return
     outcome.changes.append(zfs.shown(argv))
-    outcome.made.append(["clone", destination, marks.get(zfs.MADE, "")])
+    outcome.made.append(["clone", destination, marks.get(zfs.MADE, ""), item.args.get("storage_object", "")])
 
 
 def _fix_for(text: str) -> str:
@@ -110,7 +110,7 @@ def _keep(work: Work, item: Item, found: Dict[str, zfs.Found], outcome: Outcome)
         for parent in zfs.parents_of(destination):
             if parent in found and found[parent].local(zfs.MADE) == mark:
                 outcome.made.append(["parent", parent, mark])
-        outcome.made.append(["clone", destination, mark])
+        outcome.made.append(["clone", destination, mark, item.args.get("storage_object", "")])
     if not properties:
         return
     values = zfs.observe(work.system, [destination], sorted(properties))[destination]

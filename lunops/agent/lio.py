@@ -70,10 +70,13 @@ def storage_object(system: System, name: str) -> str:
 
 
 def free_hba(system: System) -> str:
-    """Return a folder for a new storage object: rtslib expects one object in each, so each gets a new number."""
-    used = {int(match.group(1)) for match in map(_HBA.match, system.listdir(CORE)) if match}
+    """Return a folder for a new storage object: rtslib expects one object in each, so each gets a number of its own.
+
+    An empty one, left by an agent that was killed, is taken first of all.
+    """
+    numbers = {int(match.group(1)) for match in map(_HBA.match, system.listdir(CORE)) if match}
     number = 0
-    while number in used:
+    while number in numbers and folders(system, "%s/iblock_%d" % (CORE, number)):
         number += 1
     return "%s/iblock_%d" % (CORE, number)
 

@@ -1,11 +1,14 @@
 """Take back what a run made for an item, newest first, and only what still carries that run's mark.
 
-made: ["clone", DATASET, RUN] | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
+made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on it
+    | ["perhaps", DATASET, RUN, STORAGE OBJECT]   the agent died at it: the same, if it is there and carries the mark
+    | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
 """
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, holders, lio, zfs
+from lunops.agent import absent, destroy, lio, remove, zfs
+from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
 
@@ -37,14 +40,14 @@ def _one(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
     if step[0] == "target":
         _target(work, step[1], step[2], step[3], outcome)
         return
-    kind, dataset, mark = step
-    if kind == "parent":
-        _parent(system, dataset, mark, outcome)
+    if step[0] == "parent":
+        _parent(system, step[1], step[2], outcome)
         return
+    kind, dataset, mark, storage = step
     found = zfs.observe(system, [dataset], ("type", "origin", zfs.MANAGED, zfs.MADE, zfs.LUN)).get(dataset)
     if found is not None and found.local(zfs.MADE) == mark:
         destroy.check(found, zfs.dependents(system, [dataset]).get(dataset, []))
-        _unshare(work, found, outcome)
+        _unshare(work, found.local(zfs.LUN), dataset, storage, outcome)
         destroy.destroy(system, dataset)
         outcome.changes.append("zfs destroy %s" % dataset)
     elif found is not None and kind == "clone":
@@ -64,10 +67,18 @@ def _parent(system: System, name: str, mark: str, outcome: Outcome) -> None:
         outcome.changes.append("zfs destroy %s" % name)
 
 
-def _unshare(work: Work, found: zfs.Found, outcome: Outcome) -> None:
-    """Take away the target of a clone that the run made, if there is one."""
-    for storage in holders.storage_objects(work.system, found.name):
-        _target(work, found.local(zfs.LUN), found.name, storage.rsplit("/", 1)[-1], outcome)
+def _unshare(work: Work, wwn: str, dataset: str, name: str, outcome: Outcome) -> None:
+    """Take away what was made of a clone's target, be it only its first folder; never what is another LUN's."""
+    system = work.system
+    storage = lio.storage_object(system, name) if name else ""
+    target = "%s/%s" % (lio.ISCSI, wwn)
+    if storage and system.read(storage + "/udev_path").strip() not in ("", path_of(dataset)):
+        return
+    if not wwn or not (storage or system.is_dir(target)):
+        return
+    if [path for path in remove.luns_of(system, target) if path != storage]:
+        return
+    _target(work, wwn, dataset, name, outcome)
 
 
 def _target(work: Work, wwn: str, dataset: str, storage: str, outcome: Outcome) -> None:

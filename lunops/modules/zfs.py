@@ -62,6 +62,7 @@ def _clone(args: ZfsClone, context: Context) -> Item:
             "create_parent": args.create_parent,
             "properties": {name: str(value) for name, value in args.properties.items()},
             "marks": marks,
+            "storage_object": args.wwn.storage_object() if args.wwn else "",  # what it will be exported by
         },
     )
 
