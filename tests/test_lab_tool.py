@@ -315,15 +315,11 @@ def test_a_process_that_ends_by_itself_is_not_alive(tmp_path: Path) -> None:
 
 
 def test_a_process_that_has_ended_and_that_its_parent_has_not_noticed_is_not_alive() -> None:
-    # The shell's child ends with our end of the pipe, when the shell has become a program that does not look after it.
-    script = "(exec cat <&3) 3<&0 >/dev/null & echo $!; exec 0</dev/null sleep 60"
-    with ended(subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)) as parent:
-        assert parent.stdin is not None
+    script = "import subprocess, time; child = subprocess.Popen(['true']); print(child.pid, flush=True); time.sleep(60)"
+    with ended(subprocess.Popen([sys.executable, "-W", "ignore", "-c", script], stdout=subprocess.PIPE)) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         stat = Path(f"/proc/{pid}/stat")
-        wait_until(lambda: Path(f"/proc/{parent.pid}/comm").read_text() == "sleep\n")
-        parent.stdin.close()
         wait_until(lambda: stat.read_text().split()[2] == "Z")
         zombie = Process(pid=pid, started_ticks=int(stat.read_text().split()[21]), boot_id=boot_id())
 

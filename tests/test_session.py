@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lunops.connections.base import Timeouts
+from lunops.connections.events import Lines
 from lunops.connections.process import ProcessChannel
 from lunops.connections.session import Session
 from lunops.errors import AgentError, DeadlineError, UnreachableError
@@ -283,3 +284,8 @@ def test_close_ends_an_agent_that_neither_its_input_nor_term_can_end(session_wit
     session.close()
     with pytest.raises(ProcessLookupError):
         os.kill(session.hello.pid, 0)
+
+
+def test_too_much_noise_is_named_also_when_it_comes_at_once_with_the_hello_at_its_end() -> None:
+    with pytest.raises(AgentError, match="'Welcome"):
+        Lines().feed(b"Welcome " * 20000 + b'{"event": "hello"}\n')

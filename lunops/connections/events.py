@@ -66,12 +66,12 @@ class Lines:
             # A banner without a newline at its end shares the line with the first event.
             start = max(line.find(_FIRST_WORD), 0)
             event = _parse(line[start:])
+            self.noise += line + b"\n" if event is None else line[:start]
+            # Whatever pieces it came in: a fast banner may be here whole, its end and the first event with it.
+            if len(self.noise) > _NOISE_BYTES:
+                raise self._rubbish(f"{len(self.noise)} bytes that are not the agent's", self.noise)
             if event is None:
-                self.noise += line + b"\n"
-                if len(self.noise) > _NOISE_BYTES:
-                    raise self._rubbish(f"{len(self.noise)} bytes that are not the agent's", self.noise)
                 return None
-            self.noise += line[:start]
             self._greeted = True
             return event
         event = _parse(line)
