@@ -152,7 +152,10 @@ def serve(config: Path) -> None:
     service = Service(settings)
     service.start()
     heads = len(service.inventory().hosts)
-    print(f"lunops is ready: {service.address} (store {settings.store}, {heads} heads)", flush=True)
+    print(
+        f"lunops is ready: {service.address} (store {settings.store}, {heads} head{'' if heads == 1 else 's'})",
+        flush=True,
+    )
     while os.read(told, 1)[0] == signal.SIGHUP:
         service.reload()
     _log.info("stopping: the tasks that run have up to %s s", settings.stop_s)
