@@ -103,6 +103,13 @@ class World:
         assert record is not None
         return max(run.run for run in record.runs if run.module == module)
 
+    def wait_for_run(self, job_id: str, module: str, run: int) -> None:
+        """Wait until a job has begun its task of this module for the so-manieth time."""
+        until = time.monotonic() + GUARD_S
+        while self.runs(job_id, module) < run:
+            assert time.monotonic() < until, f"{module} is not begun for the {run}. time"
+            time.sleep(0.02)
+
     def serve(self) -> Service:
         """Start a service and wait until it is ready."""
         with (self.folder / "log").open("a") as log:

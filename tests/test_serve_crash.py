@@ -72,8 +72,15 @@ def test_killed_again_and_again_it_still_comes_to_its_end(world: World, serve: C
     # Four at a time: a killed agent ends those that it has begun, and some are left for each life.
     service = serve()
     job = service.create(*batch(16))
-    for phase, clones in (("start_creating_clones", 1), ("start_creating_clones", 1), ("start_creating_targets", 16)):
-        service.wait(job, phase, num_clones=clones)
+    lives = (
+        ("start_creating_clones", "zfs_clone", 1),
+        ("start_creating_clones", "zfs_clone", 2),
+        ("start_creating_targets", "lio_target", 1),
+    )
+    for phase, module, run in lives:
+        service.wait(job, phase, num_clones=1)
+        # The status is what the life before it left, until this one has begun the task again.
+        world.wait_for_run(job, module, run)
         service.kill()
         if phase == "start_creating_targets":
             world.slow_down(symlink=0.01)
