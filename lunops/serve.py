@@ -27,6 +27,8 @@ from lunops.store import Store
 from lunops.web.app import make_app
 from lunops.web.front import Front, FrontLimits
 
+_STOP_MARGIN_S = 20.0  # for all that is not a task: connections, the engine's threads, Python's own end
+
 _log = logging.getLogger("lunops.serve")
 
 
@@ -145,10 +147,12 @@ def serve(config: Path) -> None:
         raise SettingsError(
             f"there is no folder {settings.store.parent} for the store", where=f"{config}: store", fix="make it first"
         )
-    # A pipe, since a handler may not touch a lock that the interrupted code may hold.
+    # A pipe that the C handler writes to at once, whatever thread the signal meets and whatever lock that one holds.
     told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: _write(tell, number))
+        signal.signal(number, _noted)
     service = Service(settings)
     service.start()
     heads = len(service.inventory().hosts)
@@ -159,6 +163,10 @@ def serve(config: Path) -> None:
     while os.read(told, 1)[0] == signal.SIGHUP:
         service.reload()
     _log.info("stopping: the tasks that run have up to %s s", settings.stop_s)
+    # Whatever hangs, a library's thread or the kernel: the end comes, and it loses no more than SIGKILL does.
+    watchdog = threading.Timer(settings.stop_s + _STOP_MARGIN_S, os._exit, (0,))
+    watchdog.daemon = True
+    watchdog.start()
     if not service.stop():
         _log.warning("a task did not come to its end; it runs again at the next start")
         logging.shutdown()
@@ -166,5 +174,5 @@ def serve(config: Path) -> None:
         os._exit(0)  # Python would wait for the task's thread, for ever if its head hangs
 
 
-def _write(descriptor: int, number: int) -> None:
-    os.write(descriptor, bytes([number]))
+def _noted(_number: int, _frame: object) -> None:
+    """Do nothing: the pipe has the signal's number."""
