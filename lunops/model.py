@@ -96,6 +96,7 @@ class ItemResult:
     rolled_back: tuple[str, ...] = ()  # what was taken back after the error
     left_behind: tuple[str, ...] = ()  # what could not be taken back, as commands that would do it
     made: tuple[Json, ...] = ()  # what the agent needs to take this back; opaque to all but the agent
+    data: Json = None  # what a task that only looks has found
     seconds: float = 0.0  # on the head
 
 

@@ -169,6 +169,7 @@ def _task_json(task: TaskResult) -> Json:
                 "rolled_back": list(item.rolled_back),
                 "left_behind": list(item.left_behind),
                 "seconds": round(item.seconds, 6),
+                **({"data": item.data} if item.data is not None else {}),
             }
             for item in task.items
         ],

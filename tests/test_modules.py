@@ -38,7 +38,7 @@ def item(module: str, args: Any, *, templates: Templates = SHIPPED, run: str = "
 
 
 def test_the_agent_knows_every_module_and_no_other() -> None:
-    from lunops.agent.serve import MODULES as agents
+    from lunops.agent.registry import MODULES as agents
 
     assert set(MODULES) == set(agents) - {"undo"} == set(ONE_OF_EACH)
 
@@ -196,3 +196,12 @@ def test_the_shipped_template_itself_stays_json_whatever_it_is_given(name: str, 
     [tpg] = value["targets"][0]["tpgs"]
     assert tpg["luns"] == [{"index": 0, "storage_object": f"/backstores/block/{name}", "alias": name}]
     assert [acl["node_wwn"] for acl in tpg["node_acls"]] == [iqn, name]
+
+
+def test_what_force_may_override_is_the_same_on_both_ends() -> None:
+    from typing import get_args
+
+    from lunops.agent import guards
+    from lunops.modules.base import ForceKind
+
+    assert get_args(ForceKind) == guards.KINDS

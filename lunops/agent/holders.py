@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lunops.agent import lio
+from lunops.agent import lio, remove
 from lunops.agent.device import path_of
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -36,3 +36,16 @@ def storage_objects(system: System, dataset: str) -> List[str]:
             except OSError:
                 continue  # an ALUA folder, or gone meanwhile
     return exported
+
+
+def targets(system: System, dataset: str) -> List[str]:
+    """Return the folders of the iSCSI targets with a LUN on this volume."""
+    objects = {"%s/%s" % (lio.CORE, name) for name in storage_objects(system, dataset)}
+    if not objects:
+        return []
+    found = []
+    for target in lio.folders(system, lio.ISCSI):
+        base = "%s/%s" % (lio.ISCSI, target)
+        if objects & set(remove.luns_of(system, base)):
+            found.append(base)
+    return found

@@ -27,6 +27,7 @@ class Outcome:
         self.left_behind: List[str] = []
         self.made: List[Any] = []  # what `undo` needs, see lunops.agent.undo
         self.skipped = False
+        self.data: Any = None  # what a task that only looks has found, any JSON value
 
     def fail(self, error: ItemError) -> Outcome:
         """Note the error; an earlier one is kept."""
@@ -45,7 +46,7 @@ class Outcome:
 
     def event(self, *, check: bool = False) -> Dict[str, Any]:
         """Return the fields of an item event; in check mode nothing was made."""
-        return {
+        fields = {
             "status": self.status,
             "changes": self.changes,
             "error": self.error,
@@ -54,3 +55,6 @@ class Outcome:
             "left_behind": self.left_behind,
             "made": [] if self.error or check else self.made,
         }
+        if self.data is not None:
+            fields["data"] = self.data
+        return fields

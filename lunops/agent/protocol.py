@@ -10,7 +10,8 @@ Agent to controller:
     {"event": "hello", "protocol": 1, "python": "3.11.2", "hostname": "jbod-01", "pid": 812, "uid": 0}
     {"event": "task_started", "id": "…"}
     {"event": "item", "id": "…", "key": "…", "status": "ok|changed|skipped|failed", "changes": ["…"],
-     "error": "…", "fix": "…", "rolled_back": ["…"], "left_behind": ["…"], "made": […], "seconds": 0.12}
+     "error": "…", "fix": "…", "rolled_back": ["…"], "left_behind": ["…"], "made": […], "seconds": 0.12,
+     "data": …}                            what a task that only looks has found; left out where there is nothing
     {"event": "task_finished", "id": "…", "seconds": 1.2, "wait_s": 0.0}
     {"event": "alive"}                     every ALIVE_S seconds while a task runs, so that silence means loss
     {"event": "error", "what": "…"}        the agent could not take what it was sent; it ends after that

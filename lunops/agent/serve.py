@@ -10,24 +10,15 @@ import sys
 import threading
 import traceback
 
-from lunops.agent import absent, clone, destroy, device, target, undo
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.protocol import ALIVE_S, PROTOCOL
+from lunops.agent.registry import MODULES
 from lunops.agent.system import System
 from lunops.agent.work import BUG, Item, Work
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, Dict
-
-MODULES = {
-    "zfs_clone": clone.run,
-    "wait_for_device": device.run,
-    "lio_target": target.run,
-    "lio_absent": absent.run,
-    "zfs_destroy": destroy.run,
-    "undo": undo.run,
-}
 
 
 def main() -> None:

@@ -11,10 +11,11 @@ from lunops.agent import absent, destroy, lio, remove, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
+from lunops.agent.work import UndoKind
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, Sequence
+    from typing import Any, Dict, Sequence
 
     from lunops.agent.system import System
     from lunops.agent.work import Item, Work
@@ -27,22 +28,16 @@ def run(work: Work, items: Sequence[Item]) -> None:
         outcome = Outcome()
         for step in reversed(item.args["made"]):
             try:
-                _one(work, step, outcome)
+                KINDS[step[0]].take_back(work, step, outcome)
             except (ItemError, OSError) as error:
                 what = error if isinstance(error, ItemError) else ItemError(str(error))
                 outcome.fail(what)
-                outcome.left_behind.append(_by_hand(step))
+                outcome.left_behind.append(KINDS[step[0]].by_hand(step))
         work.report(item, outcome, work.system.monotonic() - begun)
 
 
-def _one(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
+def _clone(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
     system = work.system
-    if step[0] == "target":
-        _target(work, step[1], step[2], step[3], outcome)
-        return
-    if step[0] == "parent":
-        _parent(system, step[1], step[2], outcome)
-        return
     kind, dataset, mark, storage = step
     found = zfs.observe(system, [dataset], ("type", "origin", zfs.MANAGED, zfs.MADE, zfs.LUN)).get(dataset)
     if found is not None and found.local(zfs.MADE) == mark:
@@ -55,6 +50,10 @@ def _one(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
     if kind == "perhaps":
         for parent in reversed(zfs.parents_of(dataset)):
             _parent(system, parent, mark, outcome)
+
+
+def _made_parent(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
+    _parent(work.system, step[1], step[2], outcome)
 
 
 def _parent(system: System, name: str, mark: str, outcome: Outcome) -> None:
@@ -81,6 +80,10 @@ def _unshare(work: Work, wwn: str, dataset: str, name: str, outcome: Outcome) ->
     _target(work, wwn, dataset, name, outcome)
 
 
+def _made_target(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
+    _target(work, step[1], step[2], step[3], outcome)
+
+
 def _target(work: Work, wwn: str, dataset: str, storage: str, outcome: Outcome) -> None:
     with lio.locked(work):
         saved = SaveConfig(work.system)
@@ -89,7 +92,17 @@ def _target(work: Work, wwn: str, dataset: str, storage: str, outcome: Outcome) 
         saved.write()
 
 
-def _by_hand(step: Sequence[Any]) -> str:
-    if step[0] == "target":
-        return "targetcli /iscsi delete %s && targetcli /backstores/block delete %s" % (step[1], step[3])
+def _destroy_by_hand(step: Sequence[Any]) -> str:
     return "zfs destroy %s" % step[1]
+
+
+def _target_by_hand(step: Sequence[Any]) -> str:
+    return "targetcli /iscsi delete %s && targetcli /backstores/block delete %s" % (step[1], step[3])
+
+
+KINDS: Dict[str, UndoKind] = {
+    "clone": UndoKind(_clone, _destroy_by_hand),
+    "parent": UndoKind(_made_parent, _destroy_by_hand),
+    "perhaps": UndoKind(_clone, _destroy_by_hand),
+    "target": UndoKind(_made_target, _target_by_hand),
+}

@@ -24,6 +24,22 @@ class Item:
         self.args = args
 
 
+class UndoKind:
+    """How one kind of `made` entry is taken back, and the command with which a person would do it.
+
+    `take_back` gets the task at work, the entry and the outcome, notes what it did in `outcome.changes`, does
+    nothing where nothing is left to do, and raises ItemError where it may or can not.
+    """
+
+    def __init__(
+        self,
+        take_back: Callable[[Work, Sequence[Any], Outcome], None],
+        by_hand: Callable[[Sequence[Any]], str],
+    ) -> None:
+        self.take_back = take_back
+        self.by_hand = by_hand
+
+
 class Work:
     """One running task: the head, the settings, and where outcomes go.
 

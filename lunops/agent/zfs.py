@@ -93,6 +93,14 @@ def _options(properties: Dict[str, str]) -> List[str]:
     return [word for name in sorted(properties) for word in ("-o", "%s=%s" % (name, properties[name]))]
 
 
+def must(system: System, argv: List[str], timeout_s: float = 300.0) -> Output:
+    """Run a command that has to succeed; raises ItemError with what it said."""
+    output = system.run(argv, timeout_s)
+    if output.code != 0:
+        raise ItemError("%s failed: %s" % (" ".join(argv[:2]), said(output)))
+    return output
+
+
 def said(output: Output) -> str:
     """Return what a failed command said, in one line."""
     text = " / ".join(line.strip() for line in (output.err or output.out).splitlines() if line.strip())

@@ -125,6 +125,7 @@ def read_item(event: Event) -> ItemResult:
             rolled_back=tuple(str(line) for line in event.get("rolled_back") or ()),
             left_behind=tuple(str(line) for line in event.get("left_behind") or ()),
             made=tuple(event.get("made") or ()),
+            data=event.get("data"),
             seconds=float(event.get("seconds") or 0.0),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, PlainValidator
 
@@ -20,6 +20,8 @@ A = TypeVar("A", bound=BaseModel)
 DatasetName = Annotated[Dataset, PlainValidator(checker(Dataset.parse))]
 SnapshotName = Annotated[Snapshot, PlainValidator(checker(Snapshot.parse))]
 IqnName = Annotated[Iqn, PlainValidator(checker(Iqn.parse))]
+# The kinds of use that a module's `force` overrides, each by its name; told in lunops.agent.guards.
+ForceKind = Literal["sessions", "exported", "holders", "clones", "children", "snapshots", "unmarked", "shrink"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lunops.model import Item
-from lunops.modules.base import Context, DatasetName, Module, in_pool_of
+from lunops.modules.base import AnyModule, Context, DatasetName, Module, in_pool_of
 from lunops.validate import Checked
 
 
@@ -26,3 +26,5 @@ def _wait(args: WaitForDevice, context: Context) -> Item:
 WAIT_FOR_DEVICE = Module(
     name="wait_for_device", summary="wait for a volume's device, mending a lost link", args=WaitForDevice, expand=_wait
 )
+
+MODULES: tuple[AnyModule, ...] = (WAIT_FOR_DEVICE,)

@@ -9,7 +9,7 @@ from pydantic import Field
 from lunops import fragment
 from lunops.errors import BadValueError, TemplateError
 from lunops.model import Host, Item, Json
-from lunops.modules.base import Context, DatasetName, IqnName, Module, in_pool_of
+from lunops.modules.base import AnyModule, Context, DatasetName, IqnName, Module, in_pool_of
 from lunops.names import Dataset, Iqn
 from lunops.validate import Checked
 
@@ -98,3 +98,5 @@ def _absent(args: LioAbsent, context: Context) -> Item:
 
 LIO_TARGET = Module(name="lio_target", summary="export a volume as a target", args=LioTarget, expand=_target)
 LIO_ABSENT = Module(name="lio_absent", summary="take a target away", args=LioAbsent, expand=_absent)
+
+MODULES: tuple[AnyModule, ...] = (LIO_TARGET, LIO_ABSENT)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from lunops.errors import BadValueError
 from lunops.model import Item
-from lunops.modules.base import Context, DatasetName, IqnName, Module, SnapshotName, in_pool_of
+from lunops.modules.base import AnyModule, Context, DatasetName, IqnName, Module, SnapshotName, in_pool_of
 from lunops.validate import Checked, bad_value
 
 MANAGED, LUN, SERIAL, MADE = "lunops:managed", "lunops:lun", "lunops:serial", "lunops:made"
@@ -74,3 +74,5 @@ def _destroy(args: ZfsDestroy, context: Context) -> Item:
 
 ZFS_CLONE = Module(name="zfs_clone", summary="make a clone of a snapshot", args=ZfsClone, expand=_clone)
 ZFS_DESTROY = Module(name="zfs_destroy", summary="destroy a clone that lunops made", args=ZfsDestroy, expand=_destroy)
+
+MODULES: tuple[AnyModule, ...] = (ZFS_CLONE, ZFS_DESTROY)

@@ -12,7 +12,8 @@ from uuid import uuid4
 from lunops.connections import connect
 from lunops.connections.session import Session
 from lunops.inventory import Inventory
-from lunops.model import HeadPlan, Host, ItemResult, Plan, RunResult, Status, Task
+from lunops.model import HeadPlan, Host, ItemResult, Plan, RunResult, Status, Task, TaskResult
+from lunops.modules import MODULES, Context
 from lunops.names import Dataset, Iqn, Snapshot
 from lunops.planner import CloneRequest, DeleteRequest, plan_create, plan_delete
 from lunops.resources import load_templates
@@ -142,6 +143,23 @@ class Bench:
 
     def delete(self, luns: Iterable[Lun], *, check: bool = False, destroy: bool = True) -> RunResult:
         return self.run(self.delete_plan(luns, destroy=destroy), check=check)
+
+    def do(
+        self, module: str, *args: Mapping[str, Any], check: bool = False, run: str = "", timeout_s: float = 600.0
+    ) -> TaskResult:
+        """Do one task of a module with these arguments, checked by its schema as a playbook's are."""
+        context = Context(host=self.host, templates=load_templates(), run=run)
+        made = tuple(MODULES[module].item(dict(each), context, f"item {place}") for place, each in enumerate(args))
+        task = Task(id=f"01:{module}", name=module, module=module, items=made, timeout_s=timeout_s)
+        return self.session().run(task, check=check)
+
+    def undo(self, *results: TaskResult) -> tuple[ItemResult, ...]:
+        """Take back all that these tasks made, as a run does for items that fail later."""
+        made: dict[str, list[Any]] = {}
+        for result in results:
+            for item in result.items:
+                made.setdefault(item.key, []).extend(item.made)
+        return self.session().undo("01", made)
 
     def only(self, plan: Plan, *modules: str) -> Plan:
         """Return the plan with just the tasks of these modules."""
