@@ -18,6 +18,8 @@ from tests.lab.access import Access
 from tests.operations.bench import Bench
 
 LAB = Path(__file__).parents[1] / "lab" / "lab"
+# The head of the `bench`; another one beside LUNOPS_LAB_KEEP lets two people work on tests at once.
+BENCH_HEAD = os.environ.get("LUNOPS_LAB_HEAD", "jbod-01")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,10 +44,11 @@ def lab(*words: str) -> str:
 def heads(pytestconfig: pytest.Config) -> Iterator[dict[str, Access]]:
     """Boot jbod-01 and jbod-02, and say what was booted."""
     keep = bool(os.environ.get("LUNOPS_LAB_KEEP"))  # for work on the tests: heads as they are, and left running
-    lab("up", "--heads", "2")
+    count = str(max(2, int(BENCH_HEAD[-2:])))
+    lab("up", "--heads", count)
     for name in () if keep else ("jbod-01", "jbod-02"):
         lab("reset", name)
-    heads = {one["name"]: Access(**one) for one in json.loads(lab("up", "--heads", "2", "--json"))}
+    heads = {one["name"]: Access(**one) for one in json.loads(lab("up", "--heads", count, "--json"))}
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         for head in heads.values():
@@ -72,7 +75,7 @@ def eyes(heads: dict[str, Access]) -> dict[str, LabEyes]:
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, inventory: Inventory, eyes: dict[str, LabEyes]) -> Iterator[Bench]:
     """One real head, with names of this test's own."""
-    name = "jbod-01"
+    name = BENCH_HEAD
     test = re.sub(r"[^a-z0-9]", "", request.node.name.removeprefix("test_"))[:24]
     bench = Bench(host=inventory.hosts[name], eyes=eyes[name], inventory=inventory, test=test)
     yield bench
