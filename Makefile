@@ -5,7 +5,7 @@ HEAD ?= sim
 # Tests run side by side on this many processes.
 JOBS ?= 2
 
-.PHONY: help setup setup-lab test lint acceptance demo bench clean
+.PHONY: help setup setup-lab test lint acceptance conformance demo bench clean
 
 help:
 	@echo "make setup              the environment, and the command at $(VENV)/bin/lunops"
@@ -13,6 +13,7 @@ help:
 	@echo "make demo HEAD=lab      the same on a real kernel in a virtual machine, and two nodes boot from their clones"
 	@echo "make test               lint, types, and the whole test suite"
 	@echo "make acceptance         the suite on real storage heads (virtual machines: ZFS and the kernel's target)"
+	@echo "make conformance        both, and docs/conformance.md: which operation passed on which"
 
 setup: $(VENV)/.installed
 
@@ -37,6 +38,11 @@ test: lint
 
 acceptance: setup-lab
 	@$(VENV)/bin/pytest -m lab -p no:xdist -rA --timeout=1200 tests/acceptance
+
+conformance:
+	@rm -rf .conformance
+	@$(MAKE) test acceptance
+	@$(VENV)/bin/python -m tests.conformance
 
 demo: $(if $(filter lab,$(HEAD)),setup-lab,setup)
 	@$(VENV)/bin/python -m tests.demo --head $(HEAD)

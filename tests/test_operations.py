@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lunops.inventory import parse
+from tests.conformance import HEAD
 from tests.operations.bench import Bench, items
 from tests.operations.sim_eyes import SimEyes
 from tests.operations.suite import OperationsSuite
@@ -23,6 +24,8 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     host = inventory.hosts["jbod-01"]
     test = re.sub(r"[^a-z0-9]", "", request.node.name.removeprefix("test_"))[:24]
     bench = Bench(host=host, eyes=SimEyes(host), inventory=inventory, test=test)
+    request.node.user_properties.append((HEAD, "simulated"))
+    bench.seen = request.node.user_properties
     yield bench
     bench.close()
 

@@ -14,6 +14,7 @@ import pytest
 
 from lunops.inventory import Inventory, parse
 from tests.acceptance.eyes import LabEyes
+from tests.conformance import HEAD
 from tests.lab.access import Access
 from tests.operations.bench import Bench
 
@@ -78,5 +79,7 @@ def bench(request: pytest.FixtureRequest, inventory: Inventory, eyes: dict[str, 
     name = BENCH_HEAD
     test = re.sub(r"[^a-z0-9]", "", request.node.name.removeprefix("test_"))[:24]
     bench = Bench(host=inventory.hosts[name], eyes=eyes[name], inventory=inventory, test=test)
+    request.node.user_properties.append((HEAD, "real"))
+    bench.seen = request.node.user_properties
     yield bench
     bench.close()

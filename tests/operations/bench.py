@@ -18,6 +18,7 @@ from lunops.names import Dataset, Iqn, Snapshot
 from lunops.planner import CloneRequest, DeleteRequest, plan_create, plan_delete
 from lunops.resources import load_templates
 from lunops.runner import run_plan
+from tests.conformance import SEEN
 
 CORE = "/sys/kernel/config/target/core"
 ISCSI = "/sys/kernel/config/target/iscsi"
@@ -70,6 +71,12 @@ class Bench:
     inventory: Inventory
     test: str
     sessions: list[Session] = field(default_factory=list)
+    seen: list[tuple[str, object]] = field(default_factory=list)  # (`operation`, module) of each task that was run
+
+    def see(self, module: str) -> None:
+        """Note that the test uses a module, for the table of what passed where."""
+        if (SEEN, module) not in self.seen:
+            self.seen.append((SEEN, module))
 
     @property
     def pool(self) -> str:
@@ -136,6 +143,8 @@ class Bench:
 
     def run(self, plan: Plan, *, check: bool = False) -> RunResult:
         """Run a plan over the test's own session, as `lunops run` does over one of its own."""
+        for task in (task for head in plan.heads for task in head.tasks):
+            self.see(task.module)
         return run_plan(plan, connect=lambda _host: _Kept(self.session()), check=check)
 
     def create(self, luns: Iterable[Lun], *, check: bool = False, **options: Any) -> RunResult:
@@ -148,6 +157,7 @@ class Bench:
         self, module: str, *args: Mapping[str, Any], check: bool = False, run: str = "", timeout_s: float = 600.0
     ) -> TaskResult:
         """Do one task of a module with these arguments, checked by its schema as a playbook's are."""
+        self.see(module)
         context = Context(host=self.host, templates=load_templates(), run=run)
         made = tuple(MODULES[module].item(dict(each), context, f"item {place}") for place, each in enumerate(args))
         task = Task(id=f"01:{module}", name=module, module=module, items=made, timeout_s=timeout_s)
