@@ -11,17 +11,17 @@ from lunops.inventory import parse
 from lunops.model import Status
 from lunops.runner import run_plan
 from lunops.sim.faults import Fault, Faults
-from tests.operations.bench import CORE, ISCSI, Bench, items
+from tests.operations.bench import CORE, ISCSI, RECORDS, Bench, items
 from tests.operations.sim_eyes import SimEyes
 
-WRITES = 56  # of the plan below, and a few more: a fault that never strikes must change nothing
+WRITES = 62  # of the plan below, and a few more: a fault that never strikes must change nothing
 
 
 def state(bench: Bench) -> tuple[object, ...]:
     """Return all that a LUN can leave behind; an HBA folder without an object is none, and is used again."""
     names = {name for hba in bench.eyes.listdir(CORE) for name in bench.eyes.listdir(f"{CORE}/{hba}")}
     objects = sorted(name for name in names if name.startswith("lo-"))
-    return bench.saved(), objects, bench.eyes.listdir(ISCSI), bench.datasets()
+    return bench.saved(), bench.eyes.read(RECORDS), objects, bench.eyes.listdir(ISCSI), bench.datasets()
 
 
 @pytest.mark.parametrize("write", range(1, WRITES))

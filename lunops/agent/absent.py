@@ -3,14 +3,15 @@
     {"dataset": "p/x", "wwn": IQN, "storage_object": "lo-…"}
 
 Refused while anyone is logged in, and for what lunops did not make. A delete that was interrupted goes on
-from whatever is left.
+from whatever is left: that the target is not wanted any more is recorded before the kernel is changed.
 """
 
 from __future__ import annotations
 
-from lunops.agent import lio, remove
+from lunops.agent import lio, records, remove
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
+from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
 from lunops.agent.work import explain, guarded
 
@@ -33,18 +34,34 @@ def run(work: Work, items: Sequence[Item]) -> None:
 
 def _group(work: Work, items: Sequence[Item]) -> None:
     saved = SaveConfig(work.system)
+    recorded = Records(work.system)
+    before = recorded.all()
+    outcomes = {item.key: Outcome() for item in items}
+    for item in items:  # what is refused is refused before anything is recorded
+        guarded(outcomes[item.key], lambda: unshare(work.system, item.args, saved, [], check=True))  # noqa: B023
+        if not outcomes[item.key].error:
+            _record(item, recorded, outcomes[item.key])
+    if not work.check:
+        recorded.write()
     removed: List[Tuple[Item, Outcome, float]] = []
     for item in items:
+        outcome = outcomes[item.key]
+        begun = work.system.monotonic()
+        done: List[str] = []
         if work.is_over():
             work.skip(item)
+            recorded.put(item.args["wwn"], before.get(item.args["wwn"]))
             continue
-        begun = work.system.monotonic()
-        outcome = Outcome()
-        guarded(outcome, lambda: unshare(work.system, item.args, saved, outcome.changes, check=work.check))  # noqa: B023
+        if not outcome.error:
+            guarded(outcome, lambda: unshare(work.system, item.args, saved, done, check=work.check))  # noqa: B023
+            outcome.changes += done
+        if outcome.error and not done:
+            recorded.put(item.args["wwn"], before.get(item.args["wwn"]))  # nothing of it was touched
         removed.append((item, outcome, work.system.monotonic() - begun))
     try:
         if not work.check:
             saved.write()
+            recorded.write()
     except OSError as error:
         for _item, outcome, _seconds in removed:
             if outcome.changes:
@@ -52,6 +69,14 @@ def _group(work: Work, items: Sequence[Item]) -> None:
                 outcome.fail(ItemError(what, "mend that, then delete again, or a reboot shares it once more"))
     for item, outcome, seconds in removed:
         work.report(item, outcome, seconds)
+
+
+def _record(item: Item, recorded: Records, outcome: Outcome) -> None:
+    """Note that a target is not wanted any more; its clone may stay."""
+    record = recorded.get(item.args["wwn"])
+    if record is not None and record["want"] != records.UNSHARED:
+        outcome.changes.append("record %s as unshared" % item.args["wwn"])
+        recorded.put(item.args["wwn"], dict(record, want=records.UNSHARED))
 
 
 def unshare(system: System, args: Dict[str, Any], saved: SaveConfig, changes: List[str], *, check: bool) -> None:
@@ -85,4 +110,5 @@ def unshare(system: System, args: Dict[str, Any], saved: SaveConfig, changes: Li
     for part, identity in (("targets", ("iscsi", wwn)), ("storage_objects", ("block", name))):
         if saved.has(part, *identity):
             changes.append("unsave %s" % identity[1])
-            saved.drop(part, *identity)
+            if not check:
+                saved.drop(part, *identity)

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from lunops.agent import holders, zfs
+import contextlib
+
+from lunops.agent import holders, records, zfs
 from lunops.agent.outcome import ItemError, Outcome
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import List, Sequence
+    from typing import List, Sequence, Set
 
     from lunops.agent.system import System
     from lunops.agent.work import Item, Work
@@ -23,6 +25,7 @@ def run(work: Work, items: Sequence[Item]) -> None:
     names = [item.args["dataset"] for item in items]
     found = zfs.observe(work.system, names, ("type", "origin", zfs.MANAGED))
     below = zfs.dependents(work.system, list(found)) if found else {}
+    destroyed: Set[str] = set()
 
     def one(item: Item, outcome: Outcome) -> None:
         dataset = item.args["dataset"]
@@ -31,9 +34,13 @@ def run(work: Work, items: Sequence[Item]) -> None:
         check(found[dataset], below.get(dataset, []))
         if not work.check:
             destroy(work.system, dataset)
+            destroyed.add(dataset)
         outcome.changes.append("zfs destroy %s" % dataset)
 
     work.each(items, one)
+    if destroyed:
+        with contextlib.suppress(ItemError):  # a record of what is not there is drift, and no harm
+            records.forget(work, sorted(destroyed))
 
 
 def check(found: zfs.Found, below: List[str]) -> None:

@@ -10,7 +10,7 @@ from lunops.agent.system import Locked
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Iterator, List
+    from typing import Iterator, List, Sequence
 
     from lunops.agent.system import System
     from lunops.agent.work import Work
@@ -26,16 +26,18 @@ _HBA = re.compile(r"iblock_(\d+)\Z")
 
 
 @contextlib.contextmanager
-def locked(work: Work) -> Iterator[None]:
+def locked(work: Work, *, locks: Sequence[str] = (OUR_LOCK, TARGETCLI_LOCK)) -> Iterator[None]:
     """Hold our lock and targetcli's: rtslib and targetcli are not safe beside another writer.
 
-    Both are waited for no longer than LOCK_S, nor than the task may take.
+    Each is waited for no longer than LOCK_S, nor than the task may take. Our own alone is enough for our records.
     """
     system = work.system
     begun = system.monotonic()
     patience = max(0.0, min(LOCK_S, work.deadline - begun))
     try:
-        with system.lock(OUR_LOCK, patience), system.lock(TARGETCLI_LOCK, patience):
+        with contextlib.ExitStack() as held:
+            for lock in locks:
+                held.enter_context(system.lock(lock, patience))
             work.wait_s += system.monotonic() - begun
             yield
     except Locked as error:

@@ -3,7 +3,8 @@
     {"dataset": "p/x", "wwn": IQN, "fragment": {"storage_objects": […], "targets": […]}}
 
 Observe just the fragment's own names, take the difference, apply it object by object; an item that fails
-half-way is taken back. The file is written for a group of items at once, and only then are they reported.
+half-way is taken back. What is wanted is recorded before the kernel is changed, and saveconfig.json written
+after it, both for a group of items at once; only then are they reported.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import copy
 import uuid
 
-from lunops.agent import fragment, lio, remove, steps, zfs
+from lunops.agent import fragment, lio, records, remove, steps, zfs
 from lunops.agent.device import Devices, path_of
 from lunops.agent.outcome import ItemError, Outcome
+from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
 from lunops.agent.work import explain, guarded
 
@@ -38,44 +40,85 @@ def run(work: Work, items: Sequence[Item]) -> None:
 
 
 def _group(work: Work, items: Sequence[Item], serials: Dict[str, zfs.Found]) -> None:
-    """Apply some items, save once, report them."""
+    """Record what is wanted of some items, apply it, save once, report them."""
     saved = SaveConfig(work.system)
-    applied: List[Tuple[Item, Outcome, float, List[steps.Step]]] = []
+    recorded = Records(work.system)
+    before = recorded.all()
+    outcomes = {item.key: Outcome() for item in items}
+    wanted: Dict[str, Dict[str, Any]] = {}
     for item in items:
+        guarded(outcomes[item.key], lambda: _record(item, serials, recorded, wanted, outcomes[item.key]))  # noqa: B023
+    if not work.check:
+        recorded.write()
+    applied: List[Tuple[Item, float, List[steps.Step]]] = []
+    for item in items:
+        outcome = outcomes[item.key]
+        begun = work.system.monotonic()
+        done: List[steps.Step] = []
         if work.is_over():
             work.skip(item)
+            recorded.put(item.args["wwn"], before.get(item.args["wwn"]))
             continue
-        begun = work.system.monotonic()
-        outcome = Outcome()
-        done: List[steps.Step] = []
-        guarded(outcome, lambda: _one(work, item, serials, saved, outcome, done))  # noqa: B023 - called at once
-        if outcome.error and done:
+        if not outcome.error:
+            guarded(outcome, lambda: _one(work, item, wanted[item.key], saved, outcome, done))  # noqa: B023
+        if outcome.error:
             outcome.rolled_back, outcome.left_behind = steps.take_back(work.system, done)
-        applied.append((item, outcome, work.system.monotonic() - begun, done))
+            if not outcome.left_behind:
+                recorded.put(item.args["wwn"], before.get(item.args["wwn"]))
+        applied.append((item, work.system.monotonic() - begun, done))
+    if not work.check:
+        _save(work, saved, recorded, before, [(item, outcomes[item.key], done) for item, _seconds, done in applied])
+    for item, seconds, _done in applied:
+        work.report(item, outcomes[item.key], seconds)
+
+
+def _record(
+    item: Item,
+    serials: Dict[str, zfs.Found],
+    recorded: Records,
+    wanted: Dict[str, Dict[str, Any]],
+    outcome: Outcome,
+) -> None:
+    """Note what is wanted of an item."""
+    wwn, dataset = item.args["wwn"], item.args["dataset"]
+    wanted[item.key] = with_recorded_serial(item.args["fragment"], serials.get(dataset))
+    record = records.exported(dataset, wanted[item.key])
+    if recorded.get(wwn) != record:
+        outcome.changes.append("record %s" % wwn)
+        recorded.put(wwn, record)
+
+
+def _save(
+    work: Work,
+    saved: SaveConfig,
+    recorded: Records,
+    before: Dict[str, Dict[str, Any]],
+    applied: Sequence[Tuple[Item, Outcome, List[steps.Step]]],
+) -> None:
+    """Write saveconfig.json, or take all of it back; then the records, which lost what was taken back."""
     try:
-        if not work.check:
-            saved.write()
+        saved.write()
     except OSError as error:
-        for _item, outcome, _seconds, done in reversed(applied):
+        for item, outcome, done in reversed(applied):
             if outcome.changes and not outcome.error:
                 outcome.fail(
                     ItemError("saveconfig.json was not written: %s" % explain(error), "mend that, then run again")
                 )
                 outcome.rolled_back, outcome.left_behind = steps.take_back(work.system, done)
-    for item, outcome, seconds, _done in applied:
-        work.report(item, outcome, seconds)
+                if not outcome.left_behind:
+                    recorded.put(item.args["wwn"], before.get(item.args["wwn"]))
+    recorded.write()
 
 
 def _one(
     work: Work,
     item: Item,
-    serials: Dict[str, zfs.Found],
+    wanted: Dict[str, Any],
     saved: SaveConfig,
     outcome: Outcome,
     done: List[steps.Step],
 ) -> None:
     system = work.system
-    wanted = with_recorded_serial(item.args["fragment"], serials.get(item.args["dataset"]))
     entries = entries_of(system, wanted)
     state = steps.observe(system, entries)
     difference = steps.difference(entries, state)

@@ -7,7 +7,7 @@ made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on 
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, remove, zfs
+from lunops.agent import absent, destroy, lio, records, remove, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -43,6 +43,7 @@ def _clone(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
     if found is not None and found.local(zfs.MADE) == mark:
         destroy.check(found, zfs.dependents(system, [dataset]).get(dataset, []))
         _unshare(work, found.local(zfs.LUN), dataset, storage, outcome)
+        records.forget(work, [dataset])
         destroy.destroy(system, dataset)
         outcome.changes.append("zfs destroy %s" % dataset)
     elif found is not None and kind == "clone":
@@ -90,6 +91,7 @@ def _target(work: Work, wwn: str, dataset: str, storage: str, outcome: Outcome) 
         args = {"wwn": wwn, "dataset": dataset, "storage_object": storage}
         absent.unshare(work.system, args, saved, outcome.changes, check=False)
         saved.write()
+    records.forget(work, [dataset])
 
 
 def _destroy_by_hand(step: Sequence[Any]) -> str:

@@ -23,6 +23,7 @@ from tests.conformance import SEEN
 CORE = "/sys/kernel/config/target/core"
 ISCSI = "/sys/kernel/config/target/iscsi"
 SAVECONFIG = "/etc/rtslib-fb-target/saveconfig.json"
+RECORDS = "/var/lib/lunops/luns.json"
 
 
 class Eyes(Protocol):
@@ -209,6 +210,13 @@ class Bench:
     def saved_names(self) -> set[str]:
         saved = self.saved()
         return {one["wwn"] for one in saved["targets"]} | {one["name"] for one in saved["storage_objects"]}
+
+    def record(self, lun: Lun) -> dict[str, Any] | None:
+        """Return what lunops recorded of the LUN on the head."""
+        if not self.eyes.exists(RECORDS):
+            return None
+        found: dict[str, Any] | None = json.loads(self.eyes.read(RECORDS))["luns"].get(lun.wwn)
+        return found
 
     def is_served(self, lun: Lun) -> bool:
         """Return whether all layers have the LUN: clone, link, storage object, enabled target, saved both."""

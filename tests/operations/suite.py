@@ -15,7 +15,7 @@ from lunops.head_run import Silent
 from lunops.model import Host, ItemResult, Status, Task
 from lunops.names import Iqn
 from lunops.runner import run_plan
-from tests.operations.bench import CORE, ISCSI, SAVECONFIG, Bench, items, statuses, tasks_of
+from tests.operations.bench import CORE, ISCSI, RECORDS, SAVECONFIG, Bench, items, statuses, tasks_of
 
 OK, CHANGED, FAILED, SKIPPED = Status.OK, Status.CHANGED, Status.FAILED, Status.SKIPPED
 
@@ -235,6 +235,36 @@ class OperationsSuite:
         assert "saveconfig.json is not what rtslib writes" in items(result, "lio_absent")[lun.dst].error
         assert kept == whole[: len(whole) // 2]
         assert bench.is_served(lun)
+
+    def test_what_is_wanted_of_a_lun_is_recorded_until_it_is_destroyed(self, bench: Bench) -> None:
+        (lun,) = bench.luns(1)
+        bench.create([lun])
+        made = bench.record(lun)
+        bench.delete([lun], destroy=False)
+        unshared = bench.record(lun)
+        bench.create([lun])
+        again = bench.record(lun)
+        bench.delete([lun])
+
+        assert made is not None
+        assert made == again
+        assert (made["dataset"], made["want"]) == (lun.dst, "exported")
+        assert made["fragment"]["targets"][0]["wwn"] == lun.wwn
+        assert unshared is not None
+        assert unshared["want"] == "unshared"
+        assert bench.record(lun) is None
+        assert bench.eyes.mode(RECORDS) in (None, 0o600)
+
+    def test_what_was_refused_or_taken_back_leaves_the_record_as_it_was(self, bench: Bench) -> None:
+        good, bad = bench.luns(2)
+        bench.create([good])
+        before = bench.record(good)
+
+        bench.create([dataclasses.replace(bad, wwn=good.wwn)])
+        with bench.eyes.log_in(good.wwn, good.initiators[0]):
+            bench.delete([good])
+
+        assert bench.record(good) == before
 
     # -- delete -----------------------------------------------------------------------------------------------
 

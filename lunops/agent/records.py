@@ -1,0 +1,95 @@
+"""What lunops wants of each LUN, kept on the head: the fragment as it was asked for, beside the marks in ZFS.
+
+One private file, written before the kernel is changed, so that whatever dies in between, it says what was meant:
+
+    {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": "exported" | "unshared", "fragment": {…}}}}
+
+`exported`: have it in the kernel and in saveconfig.json. `unshared`: have it in neither; the clone may stay.
+A clone that is marked for a target and has no record was never exported: its creation was interrupted.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+
+from lunops.agent import lio
+from lunops.agent.outcome import ItemError
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Sequence
+
+    from lunops.agent.system import System
+    from lunops.agent.work import Work
+
+PATH = "/var/lib/lunops/luns.json"
+EXPORTED, UNSHARED = "exported", "unshared"
+_VERSION = 1
+
+
+class Records:
+    """The file as it was read, and as it should be written. Use under lunops' own LIO lock."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._luns: Dict[str, Dict[str, Any]] = {}
+        self._old = ""
+        if system.exists(PATH):
+            self._old = system.read(PATH)
+            try:
+                value = json.loads(self._old)
+                if value["version"] != _VERSION:
+                    raise ValueError("its version is %r, not %d" % (value["version"], _VERSION))
+                for wwn, record in value["luns"].items():
+                    if not (isinstance(record["dataset"], str) and record["want"] in (EXPORTED, UNSHARED)):
+                        raise ValueError("what it says of %s is not a record" % wwn)
+                self._luns = value["luns"]
+            except (ValueError, AttributeError, KeyError, TypeError) as error:
+                raise ItemError(
+                    "%s is not what lunops writes: %s" % (PATH, error),
+                    "restore it, or move it away: lunops drift then tells what it held; it is never overwritten",
+                ) from None
+
+    def all(self) -> Dict[str, Dict[str, Any]]:
+        """Return every record, by IQN."""
+        return copy.deepcopy(self._luns)
+
+    def get(self, wwn: str) -> Dict[str, Any] | None:
+        """Return the record of one target."""
+        return copy.deepcopy(self._luns.get(wwn))
+
+    def put(self, wwn: str, record: Dict[str, Any] | None) -> None:
+        """Set the record of one target, or with None take it out."""
+        if record is None:
+            self._luns.pop(wwn, None)
+        else:
+            self._luns[wwn] = copy.deepcopy(record)
+
+    def of_dataset(self, dataset: str) -> List[str]:
+        """Return the IQNs of the targets on a dataset."""
+        return sorted(wwn for wwn, record in self._luns.items() if record["dataset"] == dataset)
+
+    def write(self) -> None:
+        """Write the file if it differs from what was read."""
+        text = json.dumps({"version": _VERSION, "luns": self._luns}, indent=1, sort_keys=True) + "\n"
+        if text == self._old or not (self._old or self._luns):
+            return
+        self._system.make_dirs(PATH.rsplit("/", 1)[0])
+        self._system.replace(PATH, text)
+        self._old = text
+
+
+def forget(work: Work, datasets: Sequence[str]) -> None:
+    """Take out the records of all targets on these datasets: undone, or destroyed."""
+    with lio.locked(work, locks=[lio.OUR_LOCK]):
+        recorded = Records(work.system)
+        for dataset in datasets:
+            for wwn in recorded.of_dataset(dataset):
+                recorded.put(wwn, None)
+        recorded.write()
+
+
+def exported(dataset: str, fragment: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the record of a LUN that is wanted."""
+    return {"dataset": dataset, "want": EXPORTED, "fragment": fragment}
