@@ -1,10 +1,33 @@
-"""Tell at the end of a run which operations passed on which head, and what was counted (such as fault points)."""
+"""A simulated head for every test; and which operations passed on which head, told at the end of a run."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from lunops.inventory import parse
 from tests import conformance
+from tests.conformance import HEAD
+from tests.operations.bench import Bench
+from tests.operations.sim_eyes import SimEyes
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A simulated head of the test's own."""
+    inventory = parse(
+        f"[heads]\njbod-01 connection=sim pools=jbod-01-p01 state={tmp_path}/jbod-01.sim\n", tmp_path / "inventory"
+    )
+    host = inventory.hosts["jbod-01"]
+    test = re.sub(r"[^a-z0-9]", "", request.node.name.removeprefix("test_"))[:24]
+    bench = Bench(host=host, eyes=SimEyes(host), inventory=inventory, test=test)
+    request.node.user_properties.append((HEAD, "simulated"))
+    bench.seen = request.node.user_properties
+    yield bench
+    bench.close()
 
 
 class _Plugin:
