@@ -118,19 +118,36 @@ class HeadRun:
         connection was lost.
         """
         made = {} if self._check else made_for_failed(results)
-        if not made:
-            return None
-        task = Task(id=f"{len(results) + 1:02}:{UNDO}", name="Take back what failed items left", module=UNDO, items=())
+        return self._undo(len(results) + 1, "Take back what failed items left", made) if made else None
+
+    def take_back_all(self, results: Sequence[TaskResult], before: int) -> list[TaskResult]:
+        """Undo all that these tasks made, the last task first; `before` tasks of the head ended before them.
+
+        One task after the other, since what one item made may stand on what another made earlier.
+        """
+        undone: list[TaskResult] = []
+        for result in reversed(results):
+            made = {item.key: list(item.made) for item in result.items if item.made}
+            if made and not self._check:
+                number = before + len(results) + len(undone) + 1
+                undone.append(self._undo(number, f"Take back: {result.name}", made))
+        return undone
+
+    def _undo(self, number: int, name: str, made: Mapping[str, Sequence[Json]]) -> TaskResult:
+        """Let the agent take back what was made, by item key."""
+        task = Task(id=f"{number:02}:{UNDO}", name=name, module=UNDO, items=())
         begun = time.monotonic()
         connect_s = 0.0
         try:
             if self._is_broken:
                 self.close()
+                self._is_broken = False
             session = self._open()
             connect_s = time.monotonic() - begun
             items = session.undo(task.id, made)
             error, fix = "", ""
         except HeadError as problem:
+            self._is_broken = True
             error, fix = self._said(problem, task), problem.fix
             items = tuple(
                 ItemResult(key=key, status=Status.FAILED, error=f"not taken back: {error}", fix=_AGAIN) for key in made
@@ -141,7 +158,7 @@ class HeadRun:
             head=self._host.name,
             task_id=task.id,
             name=task.name,
-            module=UNDO,
+            module=task.module,
             status=_status(items),
             items=items,
             times=Times(connect_s=connect_s, run_s=run_s, transfer_s=elapsed_s - connect_s - run_s, total_s=elapsed_s),

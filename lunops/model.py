@@ -66,6 +66,7 @@ class Task:
     items: tuple[Item, ...]
     forks: int = 4  # how many items the agent works on at once, where the module can
     timeout_s: float = 600.0
+    play: int = 0  # the place in the playbook of the play that it is of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,7 @@ class Plan:
 
     name: str
     heads: tuple[HeadPlan, ...]
+    all_or_nothing: frozenset[int] = frozenset()  # the plays of which all is taken back where anything fails
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from lunops.modules import MODULES, Context
 from lunops.names import Dataset
 from lunops.near import hint
 from lunops.planner_task import make_task
-from lunops.playbook import Play, Playbook, TaskSpec
+from lunops.playbook import UNDO, Play, Playbook, TaskSpec
 from lunops.render import Expressions, Templates
 from lunops.together import raise_all
 
@@ -36,11 +36,11 @@ def plan_playbook(
     tasks: dict[str, list[Task]] = {}
     number = 0
     chosen = False
-    for play in playbook.plays:
+    for place, play in enumerate(playbook.plays):
         hosts = [host for host in planner.hosts_of(play) if host.name in limited]
         chosen = chosen or bool(hosts)
         for host in hosts:
-            tasks.setdefault(host.name, []).extend(planner.tasks(play, host, number))
+            tasks.setdefault(host.name, []).extend(planner.tasks(play, place, host, number))
         number += len(play.tasks)
     raise_all(planner.errors)
     if not chosen:
@@ -56,7 +56,8 @@ def plan_playbook(
             where=playbook.path,
             fix="see the loops, their `when`, and --limit",
         )
-    return Plan(name=playbook.name, heads=tuple(heads))
+    undone = frozenset(place for place, play in enumerate(playbook.plays) if play.on_failure == UNDO)
+    return Plan(name=playbook.name, heads=tuple(heads), all_or_nothing=undone)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,8 @@ class _Planner:
             self.errors.append(error.at(f"{play.where}, hosts"))
             return ()
 
-    def tasks(self, play: Play, host: Host, before: int) -> Iterator[Task]:
-        """Give the tasks of a play on one head; `before` tasks come earlier in the playbook."""
+    def tasks(self, play: Play, place: int, host: Host, before: int) -> Iterator[Task]:
+        """Give the tasks of the play at a place of the playbook on one head; `before` tasks come earlier in it."""
         try:
             variables = self._variables(play, host)
         except InputError as error:
@@ -98,7 +99,8 @@ class _Planner:
             found = list(self._items(spec, variables, context))
             self._refuse_twice(spec, found, context.host)
             if found:
-                yield make_task(number, spec.name, spec.module, [each.item for each in found], spec.timeout_s)
+                items = [each.item for each in found]
+                yield make_task(number, spec.name, spec.module, items, spec.timeout_s, place)
 
     def _head_of(self, name: object) -> str:
         """Filter `head`: return the name of the head that holds a dataset's pool; an unknown pool is an error."""

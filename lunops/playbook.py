@@ -12,7 +12,8 @@ from lunops.near import hint
 from lunops.together import raise_all
 from lunops.yaml_source import Source, read
 
-_PLAY_KEYS = ("name", "hosts", "vars", "tasks")
+_PLAY_KEYS = ("name", "hosts", "vars", "on_failure", "tasks")
+KEEP, UNDO = "keep", "undo"  # what `on_failure` may be
 _TASK_KEYS = ("name", "loop", "when", "timeout")
 
 
@@ -43,6 +44,7 @@ class Play:
     variables: Mapping[str, Json]
     tasks: tuple[TaskSpec, ...]
     where: str  # FILE:LINE
+    on_failure: str = KEEP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,13 @@ def _play(source: Source, place: int, value: Json, errors: list[LunopsError]) ->
     if not isinstance(tasks, list) or not tasks:
         note.add("a play has a list of `tasks`", "tasks", fix="write `tasks:` and below it `- name: …`")
         tasks = []
+    on_failure = value.get("on_failure", KEEP)
+    if on_failure not in (KEEP, UNDO):
+        note.add(
+            f"`on_failure` is {on_failure!r}",
+            "on_failure",
+            fix=f"write `{KEEP}`, which keeps what worked, or `{UNDO}`, which takes all of the play back",
+        )
     name = value.get("name", hosts or "")
     if not isinstance(name, str):
         note.add("a `name` is text", "name")
@@ -110,6 +119,7 @@ def _play(source: Source, place: int, value: Json, errors: list[LunopsError]) ->
         variables=variables,
         tasks=tuple(spec for spec in specs if spec is not None),
         where=source.where(place),
+        on_failure=str(on_failure),
     )
 
 

@@ -235,6 +235,32 @@ def test_an_item_whose_export_fails_leaves_no_clone_behind(tmp_path: Path, capsy
     head.close()
 
 
+def test_a_play_that_is_all_or_nothing_leaves_all_heads_as_they_were(
+    inventory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    playbook = inventory.parent / "all-or-nothing.yml"
+    text = (playbook_folder() / "create-batch.yml").read_text("utf-8")
+    playbook.write_text(text.replace("  hosts: all\n", "  hosts: all\n  on_failure: undo\n"), "utf-8")
+    heads = [SimulatedSystem(inventory.parent / f"jbod-{n}.sim", pools=[f"jbod-{n}-p01"]) for n in ("01", "02")]
+    before = [sorted(head.run(["zfs", "list", "-H", "-o", "name"]).out.splitlines()) for head in heads]
+    words = ["run", str(playbook), "-i", str(inventory), "-e", f"@{playbook_folder() / 'batch.yml'}"]
+
+    heads[1].set_faults(Faults(faults=(Fault(on="symlink", errno=5),)))
+    value = result(capsys, *words, code=2)
+    heads[1].set_faults(Faults())
+    after = [sorted(head.run(["zfs", "list", "-H", "-o", "name"]).out.splitlines()) for head in heads]
+
+    assert value["heads"]["jbod-02"]["failed"] == 1
+    assert after == before
+    assert [made(head)[1] for head in heads] == [set(), set()]
+    assert any(task["module"] == "undo" for task in value["tasks"] if task["head"] == "jbod-01")
+    again = result(capsys, *words)
+    assert again["failed"] is False
+    for head in heads:
+        assert made(head)[1]
+        head.close()
+
+
 def test_the_command_itself_works_as_a_process(inventory: Path) -> None:
     words = [sys.executable, "-m", "lunops", *play("create-batch.yml", inventory)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False)

@@ -87,6 +87,11 @@ def test_anchors_may_be_used_again() -> None:
         ("- hosts: all\n  taks: []\n  tasks: [{zfs_destroy: {dataset: a/b}}]", 2, "did you mean 'tasks'"),
         ("- tasks: [{zfs_destroy: {dataset: a/b}}]", 1, "which `hosts` it is for"),
         ("- hosts: all", 1, "a list of `tasks`"),
+        (
+            "- hosts: all\n  on_failure: rollback\n  tasks: [{zfs_destroy: {dataset: a/b}}]",
+            2,
+            "`on_failure` is 'rollback' (plan.yml:2); write `keep`, which keeps what worked, or `undo`",
+        ),
         ("- hosts: all\n  tasks: []", 2, "a list of `tasks`"),
         ("- hosts: all\n  vars: [a]\n  tasks: [{zfs_destroy: {dataset: a/b}}]", 2, "`vars` is an object"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -300,3 +301,110 @@ def test_a_head_run_resumed_from_stored_results_takes_back_by_them_alone() -> No
     assert undone.task_id == "03:undo"
     assert second.take_back(results[:1]) is None
     assert heads.connected == heads.closed == ["x", "x"]
+
+
+def staged(all_or_nothing: int, **heads: str) -> Plan:
+    """Return a plan of three plays with a task each, for heads with items of their own."""
+    return Plan(
+        name="test",
+        heads=tuple(
+            HeadPlan(
+                host=Host(name=name),
+                tasks=tuple(replace(task(play + 1, module, keys), play=play) for play, module in enumerate(MODULES)),
+            )
+            for name, keys in heads.items()
+        ),
+        all_or_nothing=frozenset({all_or_nothing}),
+    )
+
+
+def test_an_all_or_nothing_play_that_fails_on_one_head_is_taken_back_on_all_of_them() -> None:
+    heads = Heads(answer=failing(("wait_for_device", "d")))
+    result = run_plan(staged(1, x="ab", y="cd"), connect=heads.connect)
+
+    assert statuses(result, "x") == [
+        ("zfs_clone", "changed", "cc"),  # of an earlier play, which keeps what worked
+        ("wait_for_device", "changed", "cc"),
+        ("undo", "changed", "cc"),
+        ("lio_target", "skipped", "ss"),
+    ]
+    assert statuses(result, "y")[1:] == [
+        ("wait_for_device", "failed", "cf"),
+        ("undo", "changed", "c"),
+        ("lio_target", "skipped", "ss"),
+    ]
+    assert sorted(heads.undone, key=str) == [
+        ("x", {"a": [["wait_for_device"]], "b": [["wait_for_device"]]}),
+        ("y", {"c": [["wait_for_device"]]}),
+    ]
+    assert Counter(heads.connected) == Counter(heads.closed) == {"x": 1, "y": 1}
+
+
+def test_an_all_or_nothing_play_takes_back_its_last_task_first() -> None:
+    tasks = tuple(task(number, module, "ab") for number, module in enumerate(MODULES, 1))
+    alone = Plan(name="t", heads=(HeadPlan(host=Host(name="x"), tasks=tasks),), all_or_nothing=frozenset({0}))
+    heads = Heads(answer=failing(("lio_target", "b")))
+    result = run_plan(alone, connect=heads.connect)
+
+    assert [(one.task_id, one.name) for one in result.tasks[3:]] == [
+        ("04:undo", "Take back: lio_target"),
+        ("05:undo", "Take back: wait_for_device"),
+        ("06:undo", "Take back: zfs_clone"),
+    ]
+    assert [made for _head, made in heads.undone] == [
+        {"a": [["lio_target"]]},
+        {"a": [["wait_for_device"]], "b": [["wait_for_device"]]},
+        {"a": [["zfs_clone"]], "b": [["zfs_clone"]]},
+    ]
+
+
+def test_an_all_or_nothing_play_that_works_is_kept_and_the_next_one_follows() -> None:
+    heads = Heads()
+    result = run_plan(staged(0, x="ab", y="cd"), connect=heads.connect, forks=1)
+
+    assert heads.undone == []
+    for head in ("x", "y"):
+        assert statuses(result, head) == [(module, "changed", "cc") for module in MODULES]
+    # nobody goes on before all have come to the end of the play
+    assert [(name, module) for name, module, _, _ in heads.asked][:2] == [("x", "zfs_clone"), ("y", "zfs_clone")]
+
+
+def test_an_all_or_nothing_play_does_not_begin_after_a_failure() -> None:
+    heads = Heads(unreachable={"y": UnreachableError("no route")})
+    result = run_plan(staged(1, x="ab", y="cd"), connect=heads.connect)
+
+    assert statuses(result, "x")[1:] == [("wait_for_device", "skipped", "ss"), ("lio_target", "skipped", "ss")]
+    assert heads.undone == []
+
+
+def test_a_head_that_is_lost_in_an_all_or_nothing_play_takes_the_others_back_too() -> None:
+    heads = Heads(breaks={("y", "zfs_clone"): AgentError("died")})
+    run_plan(staged(0, x="ab", y="cd"), connect=heads.connect, forks=1)
+
+    assert sorted(heads.undone, key=str) == [
+        ("x", {"a": [["zfs_clone"]], "b": [["zfs_clone"]]}),
+        ("y", {"c": [["zfs_clone"]]}),
+    ]
+    assert Counter(heads.connected) == {"x": 1, "y": 2}
+
+
+def test_an_all_or_nothing_play_that_is_cancelled_is_taken_back() -> None:
+    heads, cancelled = Heads(hold=threading.Event()), threading.Event()
+
+    def cancel_when_it_holds() -> None:
+        assert heads.holding.wait(30)
+        cancelled.set()
+
+    helper = threading.Thread(target=cancel_when_it_holds)
+    helper.start()
+    run_plan(staged(0, x="ab"), connect=heads.connect, cancelled=cancelled)
+    helper.join()
+
+    assert heads.undone == [("x", {"a": [["zfs_clone"]]})]
+
+
+def test_an_all_or_nothing_play_in_check_mode_takes_nothing_back() -> None:
+    heads = Heads(answer=failing(("zfs_clone", "b")))
+    run_plan(staged(0, x="ab"), connect=heads.connect, check=True)
+
+    assert heads.undone == []
