@@ -1,0 +1,54 @@
+"""An initiator that is logged in and at work feels nothing of what is done to the head's other LUNs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from lunops.model import RunResult
+from tests.acceptance.busy import BusyInitiator
+from tests.acceptance.eyes import LabEyes
+from tests.operations.bench import ISCSI, Bench, Lun
+
+pytestmark = pytest.mark.lab
+
+MANY = 50
+
+
+def session_of(bench: Bench, lun: Lun) -> str:
+    """Return the kernel's number of the LUN's session; a session that was dropped and begun anew has another one."""
+    found = re.search(
+        r"LIO Session ID: (\d+)", bench.eyes.read(f"{ISCSI}/{lun.wwn}/tpgt_1/acls/{lun.initiators[0]}/info")
+    )
+    assert found, "nobody is logged in"
+    return found[1]
+
+
+def test_no_operation_on_other_luns_touches_a_session_at_work(bench: Bench) -> None:
+    used, *others = bench.luns(MANY + 1)
+    assert not bench.create([used]).is_bad
+    assert isinstance(bench.eyes, LabEyes)
+
+    with BusyInitiator(bench.eyes.head.portal, used.wwn, used.initiators[0]) as busy:
+        busy.wait_for(3)
+        session = session_of(bench, used)
+        steps: list[Callable[[], RunResult]] = [
+            lambda: bench.create(others),
+            lambda: bench.create([used]),
+            lambda: bench.delete(others),
+        ]
+        for step in steps:
+            before = busy.rounds
+            assert not step().is_bad
+            assert busy.rounds > before, "no I/O was done meanwhile: this shows nothing"
+        bench.eyes.shell("targetcli saveconfig >/dev/null")
+        busy.wait_for(3)
+        still = session_of(bench, used)
+
+    assert busy.wrong == ""
+    assert still == session
+    assert [lun for lun in others if bench.traces(lun)] == []
+    assert bench.is_served(used)
+    assert not bench.delete([used]).is_bad
