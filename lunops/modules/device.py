@@ -14,8 +14,10 @@ from lunops.validate import Checked
 class WaitForDevice(Checked):
     """A volume whose device is to be there."""
 
-    dataset: DatasetName
-    timeout_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 60
+    dataset: DatasetName = Field(description="the volume")
+    timeout_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = Field(
+        default=60, description="how many seconds to wait for it"
+    )
 
 
 def _wait(args: WaitForDevice, context: Context) -> Item:

@@ -20,17 +20,17 @@ _ALIAS_LENGTH = 10  # as rtslib's own
 class LioTarget(Checked):
     """A volume to export, to whom, and from which template."""
 
-    dataset: DatasetName
-    wwn: IqnName
-    initiators: Annotated[list[IqnName], Field(min_length=1)]
-    template: str = DEFAULT_TEMPLATE
+    dataset: DatasetName = Field(description="the volume to export")
+    wwn: IqnName = Field(description="the target's name")
+    initiators: Annotated[list[IqnName], Field(min_length=1)] = Field(description="who may log in")
+    template: str = Field(default=DEFAULT_TEMPLATE, description="the template that its fragment is rendered from")
 
 
 class LioAbsent(Checked):
     """A target to take away, and the volume behind it."""
 
-    dataset: DatasetName
-    wwn: IqnName
+    dataset: DatasetName = Field(description="the volume behind it, which stays")
+    wwn: IqnName = Field(description="the target's name")
 
 
 def variables_of(dataset: Dataset, wwn: Iqn, initiators: list[Iqn], host: Host) -> dict[str, Json]:

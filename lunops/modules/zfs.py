@@ -28,17 +28,19 @@ PropertyValue = Annotated[str, Field(pattern=r"\A[^\x00-\x1f\x7f]*\z", max_lengt
 class ZfsClone(Checked):
     """A clone of a snapshot, marked with the LUN that it is for."""
 
-    src: SnapshotName
-    dst: DatasetName
-    wwn: IqnName | None = None
-    create_parent: bool = False
-    properties: dict[PropertyName, PropertyValue | int] = Field(default_factory=dict)
+    src: SnapshotName = Field(description="the snapshot to clone")
+    dst: DatasetName = Field(description="the clone, in the snapshot's own pool")
+    wwn: IqnName | None = Field(default=None, description="the target that it will be exported as")
+    create_parent: bool = Field(default=False, description="make the file systems above it that are missing")
+    properties: dict[PropertyName, PropertyValue | int] = Field(
+        default_factory=dict, description="ZFS properties to set on it"
+    )
 
 
 class ZfsDestroy(Checked):
     """A clone to destroy."""
 
-    dataset: DatasetName
+    dataset: DatasetName = Field(description="what to destroy, exactly that one")
 
 
 def _clone(args: ZfsClone, context: Context) -> Item:
