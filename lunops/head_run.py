@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from lunops.errors import HeadError, UnreachableError
-from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult, Times
-from lunops.modules.zfs import MADE
+from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times
 from lunops.recap import UNDO
 
 _AGAIN = "run the same again, which takes up what is there, or delete it"
@@ -217,9 +216,7 @@ class HeadRun:
         status = Status.UNREACHABLE if isinstance(error, UnreachableError) else Status.FAILED
         said = self._said(error, task)
         known = {
-            item.key: ItemResult(
-                key=item.key, status=status, error=said, fix=error.fix, made=_perhaps_made(task.module, item)
-            )
+            item.key: ItemResult(key=item.key, status=status, error=said, fix=error.fix, made=item.perhaps)
             for item in wanted.items
         }
         connect_s = elapsed_s if self._session is None else 0.0
@@ -240,14 +237,6 @@ class HeadRun:
         place = error.where.removeprefix(f"{self._host.name}, task {task.id} {task.name}")
         place = place.removeprefix(self._host.name).strip(":, ")
         return f"{error.what} ({place})" if place else error.what
-
-
-def _perhaps_made(module: str, item: Item) -> tuple[Json, ...]:
-    """Return what the agent may have made before it was lost: taken back only if it carries this run's mark."""
-    mark = item.args.get("marks", {}).get(MADE)
-    if module != "zfs_clone" or not mark:
-        return ()
-    return (("perhaps", item.key, mark, item.args.get("storage_object", "")),)
 
 
 def made_for_failed(results: Sequence[TaskResult]) -> dict[str, list[Json]]:

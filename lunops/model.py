@@ -54,6 +54,8 @@ class Item:
 
     key: str  # the same for one LUN through all tasks of a plan, so that a failed item leaves the later ones
     args: Mapping[str, Json]
+    # What the agent may have made of it should it die at it, as `made` of a result has it: taken back only if found.
+    perhaps: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

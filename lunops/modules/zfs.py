@@ -56,6 +56,7 @@ def _clone(args: ZfsClone, context: Context) -> Item:
         marks |= {LUN: args.wwn.name, SERIAL: args.wwn.serial(context.host.name)}
     if context.run:
         marks[MADE] = context.run
+    storage_object = args.wwn.storage_object() if args.wwn else ""  # what it will be exported by
     return Item(
         key=destination,
         args={
@@ -64,8 +65,9 @@ def _clone(args: ZfsClone, context: Context) -> Item:
             "create_parent": args.create_parent,
             "properties": {name: str(value) for name, value in args.properties.items()},
             "marks": marks,
-            "storage_object": args.wwn.storage_object() if args.wwn else "",  # what it will be exported by
+            "storage_object": storage_object,
         },
+        perhaps=(("perhaps", destination, context.run, storage_object),) if context.run else (),
     )
 
 
