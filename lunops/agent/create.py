@@ -36,9 +36,27 @@ def filesystems(work: Work, items: Sequence[Item]) -> None:
 
 
 def _run(work: Work, items: Sequence[Item], kind: str) -> None:
+    there: Dict[str, zfs.Found] = {}  # in check mode: what earlier levels would have made
+    for level in _levels(items):
+        _level(work, level, kind, there)
+
+
+def _levels(items: Sequence[Item]) -> List[List[Item]]:
+    """Return the items so that what others are to live in comes before them; nearly always all in one."""
+    names = {item.args["dataset"] for item in items}
+    if not any(parent in names for item in items for parent in zfs.parents_of(item.args["dataset"])):
+        return [list(items)]
+    depths: Dict[int, List[Item]] = {}
+    for item in items:
+        depths.setdefault(item.args["dataset"].count("/"), []).append(item)
+    return [depths[depth] for depth in sorted(depths)]
+
+
+def _level(work: Work, items: Sequence[Item], kind: str, there: Dict[str, zfs.Found]) -> None:
     names = [name for item in items for name in (item.args["dataset"], *zfs.parents_of(item.args["dataset"]))]
     wanted = {name for item in items for name in item.args["properties"]}
-    found, unknown = props.observe(work.system, names, [*_BASE, *sorted(wanted.difference(_BASE))])
+    observed, unknown = props.observe(work.system, names, [*_BASE, *sorted(wanted.difference(_BASE))])
+    found = dict(there, **observed)
     done: Set[str] = set()
 
     def check(item: Item) -> None:
@@ -61,6 +79,10 @@ def _run(work: Work, items: Sequence[Item], kind: str) -> None:
 
     work.each(items, one)
     parents.take_back_unused(done)
+    if work.check:
+        for name in done.difference(found):
+            there[name] = zfs.Found(name)
+            there[name].properties["type"] = (kind, "-")
 
 
 def command(args: Dict[str, Any], kind: str) -> List[str]:

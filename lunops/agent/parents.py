@@ -22,9 +22,11 @@ class Parents:
         self._made: Dict[str, str] = {}  # name → the run's mark
         self._errors: Dict[str, ItemError] = {}
         self._owner: Dict[str, str] = {}  # name → key of the item that it was made for
+        self._found: Dict[str, zfs.Found] = {}
 
     def make_all(self, items: Sequence[Item], found: Dict[str, zfs.Found], check: Callable[[Item], None]) -> None:
         """Make what is missing for the items whose dataset is not there and that `check` does not refuse."""
+        self._found = found
         for item in items:
             dataset = item.args[self._field]
             if dataset in found or self._work.is_over():
@@ -34,18 +36,10 @@ class Parents:
             if outcome.error:
                 continue  # nothing is made for an item that cannot be done
             for name in zfs.parents_of(dataset):
-                self._see_to(name, item, found)
-
-    def _see_to(self, name: str, item: Item, found: Dict[str, zfs.Found]) -> None:
-        if name in found:
-            if found[name].value("type") != "filesystem":
-                self._fail(name, ItemError("%s is a %s and can hold nothing" % (name, found[name].value("type"))))
-        elif "/" not in name:
-            self._fail(name, ItemError("there is no pool %s" % name, "see: zpool list"))
-        elif not item.args.get("create_parent"):
-            self._fail(name, ItemError("the parent %s does not exist" % name, "set createParent (create_parent)"))
-        else:
-            self._make(name, item)
+                if self._why_not(name, item) is not None:
+                    break
+                if name not in found:
+                    self._make(name, item)
 
     def _make(self, name: str, item: Item) -> None:
         """Make one parent for the item, unless that was tried already."""
@@ -63,15 +57,27 @@ class Parents:
         elif name not in zfs.observe(self._work.system, [name], ("type",)):
             self._errors[name] = ItemError("zfs create %s failed: %s" % (name, zfs.said(output)))
 
-    def _fail(self, name: str, error: ItemError) -> None:
-        """Note that this parent cannot be."""
-        self._errors.setdefault(name, error)
+    def _why_not(self, name: str, item: Item) -> ItemError | None:
+        """Return why this parent cannot be had for the item."""
+        if name in self._errors:
+            return self._errors[name]
+        if name in self._made:
+            return None
+        if name in self._found:
+            kind = self._found[name].value("type")
+            return ItemError("%s is a %s and can hold nothing" % (name, kind)) if kind != "filesystem" else None
+        if "/" not in name:
+            return ItemError("there is no pool %s" % name, "see: zpool list")
+        if not item.args.get("create_parent"):
+            return ItemError("the parent %s does not exist" % name, "set createParent (create_parent)")
+        return None
 
     def check(self, item: Item, outcome: Outcome) -> None:
         """Raise what went wrong with the item's parents; note what was made for it."""
         for name in zfs.parents_of(item.args[self._field]):
-            if name in self._errors:
-                raise self._errors[name]
+            error = self._why_not(name, item)
+            if error is not None:
+                raise error
             if name in self._made:
                 outcome.made.append(["parent", name, self._made[name]])
                 if self._owner[name] == item.key:
