@@ -52,10 +52,10 @@ def inherit(state: State, name: str, key: str) -> None:
         raise CommandError(f"cannot open '{name}': dataset does not exist")
     native = properties.NATIVE.get(key)
     if native is not None and not native.inherits:
-        if native.is_readonly:
+        if native.is_readonly or native.is_once:
             raise CommandError(f"{key} property is read-only")
         lines = [f"'{key}' property cannot be inherited"]
-        if native.is_size and key != "volsize" and not native.is_once:
+        if native.is_size and key != "volsize":
             lines += [
                 f"use 'zfs set {key}=none' to clear",
                 f"use 'zfs inherit -S {key}' to revert to received value",
