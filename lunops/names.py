@@ -1,6 +1,6 @@
 """The names that reach a kernel path or a command line, each parsed once, at the border.
 
-An `Iqn`, `Dataset`, `Snapshot` or `Portal` in hand is valid; nothing below checks it again.
+An `Iqn`, `Dataset`, `Snapshot`, `Portal` or `Size` in hand is valid; nothing below checks it again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ _SNAPSHOT_PART = re.compile(r"[A-Za-z0-9_.:-]+\Z")
 _IQN = re.compile(r"iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9-]+(\.[a-z0-9-]+)+(:[a-z0-9.:-]+)?\Z")
 _ZFS_NAME_MAX = 255  # ZFS_MAX_DATASET_NAME_LEN is 256, the NUL included
 _IQN_MAX = 223  # ISCSI_IQN_LEN is 224, the NUL included (iscsi_target_core.h)
+
+# zfs(8) takes a number with a unit, and a B behind the unit, in either case (libzfs_util.c, str2shift).
+_SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,19}))?(?:([BKMGTPE])|([KMGTPE])B)?\Z", re.IGNORECASE)
+_UNITS = "BKMGTPE"
+_SIZE_MAX = 2**63 - 1  # a volume's size is an off_t to the kernel
 
 # Serial numbers are version 5 UUIDs in this name space, so that the same LUN keeps its identity for ever.
 SERIALS = uuid.UUID("6c756e6f-7073-5e72-8a6c-000000000001")
@@ -153,3 +158,36 @@ class Portal:
 
     def __str__(self) -> str:
         return f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Size:
+    """A number of bytes, above 0."""
+
+    size_bytes: int
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Return the size in `value`: a number of bytes, or text as zfs(8) takes it, such as 512M, 1.5T, 10GB.
+
+        Exact, where zfs goes by way of a float; a part of a byte is dropped, as zfs does. Raises `BadValueError`.
+        """
+        size_bytes = 0
+        if isinstance(value, int) and not isinstance(value, bool):
+            size_bytes = value
+        elif isinstance(value, str) and value.isascii() and (match := _SIZE.match(value)):
+            digits, fraction = match[1], match[2] or ""
+            unit = 1 << (10 * _UNITS.index((match[3] or match[4] or "B").upper()))
+            size_bytes = int(digits + fraction) * unit // 10 ** len(fraction)
+        if not 0 < size_bytes <= _SIZE_MAX:
+            raise BadValueError(
+                f"{value!r} is not a size", fix="write a number of bytes above 0, or a number with a unit, such as 10G"
+            )
+        return cls(size_bytes=size_bytes)
+
+    def __str__(self) -> str:
+        """Return the shortest exact form, which reads back as the same size."""
+        number, unit = self.size_bytes, 0
+        while number % 1024 == 0 and unit < len(_UNITS) - 1:
+            number, unit = number // 1024, unit + 1
+        return f"{number}{_UNITS[unit]}" if unit else str(number)

@@ -30,6 +30,10 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "lio_target": TARGET,
     "lio_absent": {"dataset": "tank/n1", "wwn": IQN},
     "zfs_destroy": {"dataset": "tank/n1"},
+    "zfs_filesystem": {"dataset": "tank/n1"},
+    "zfs_resize": {"dataset": "tank/n1", "size": "10G"},
+    "zfs_set": {"dataset": "tank/n1", "properties": {"compression": "lz4"}},
+    "zfs_volume": {"dataset": "tank/n1", "size": "10G"},
 }
 
 

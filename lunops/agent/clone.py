@@ -7,14 +7,16 @@ absent → `zfs clone`; a clone of the same snapshot → kept, properties set wh
 
 from __future__ import annotations
 
+from lunops.agent import properties as props
 from lunops.agent import zfs
-from lunops.agent.outcome import ItemError, Outcome
-from lunops.agent.work import guarded
+from lunops.agent.outcome import ItemError
+from lunops.agent.parents import Parents
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import Dict, List, Sequence, Set
 
+    from lunops.agent.outcome import Outcome
     from lunops.agent.work import Item, Work
 
 _BASE = ("type", "origin", zfs.MANAGED, zfs.MADE)
@@ -23,7 +25,8 @@ _BASE = ("type", "origin", zfs.MANAGED, zfs.MADE)
 def run(work: Work, items: Sequence[Item]) -> None:
     """Do the task."""
     found = zfs.observe(work.system, _names(items), _BASE)
-    parents = _make_parents(work, items, found)
+    parents = Parents(work, "dst")
+    parents.make_all(items, found, lambda item: _check_source(found, item.args["src"]))
     done: Set[str] = set()
 
     def one(item: Item, outcome: Outcome) -> None:
@@ -42,7 +45,7 @@ def _names(items: Sequence[Item]) -> List[str]:
     return names
 
 
-def _one(work: Work, item: Item, found: Dict[str, zfs.Found], parents: _Parents, outcome: Outcome) -> None:
+def _one(work: Work, item: Item, found: Dict[str, zfs.Found], parents: Parents, outcome: Outcome) -> None:
     source, destination = item.args["src"], item.args["dst"]
     marks = item.args.get("marks", {})
     properties = item.args.get("properties", {})
@@ -114,93 +117,11 @@ def _keep(work: Work, item: Item, found: Dict[str, zfs.Found], outcome: Outcome)
     if not properties:
         return
     values = zfs.observe(work.system, [destination], sorted(properties))[destination]
-    different = {name: value for name, value in properties.items() if values.value(name) != value}
-    if not different:
-        return
-    if now.local(zfs.MANAGED) != "1":
+    different = props.different(properties, values)
+    if different and now.local(zfs.MANAGED) != "1":
         raise ItemError(
             "%s exists, was not made by lunops, and has other properties: %s"
             % (destination, ", ".join("%s=%s" % (name, values.value(name)) for name in sorted(different))),
             "set them with zfs set, or name another destination",
         )
-    for name in sorted(different):
-        argv = ["zfs", "set", "%s=%s" % (name, different[name]), destination]
-        outcome.changes.append(" ".join(argv))
-        if not work.check:
-            output = work.system.run(argv)
-            # A value such as 10G reads back as its bytes: if it is the same to ZFS, nothing was changed.
-            if output.code != 0:
-                raise ItemError("zfs set failed: %s" % zfs.said(output))
-            after = zfs.observe(work.system, [destination], [name])[destination]
-            if after.value(name) == values.value(name):
-                outcome.changes.pop()
-
-
-class _Parents:
-    """The missing parents of a task's destinations: made once each, before the clones."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._made: Dict[str, str] = {}  # name → the run's mark
-        self._errors: Dict[str, ItemError] = {}
-        self._owner: Dict[str, str] = {}  # name → key of the item that it was made for
-
-    def make(self, name: str, item: Item) -> None:
-        """Make one parent for the item, unless that was tried already."""
-        if name in self._owner or name in self._errors:
-            return
-        mark = item.args.get("marks", {}).get(zfs.MADE, "")
-        argv = zfs.parent_command(name, {zfs.MADE: mark} if mark else {})
-        self._owner[name] = item.key
-        if self._work.check:
-            self._made[name] = mark
-            return
-        output = self._work.system.run(argv)
-        if output.code == 0:
-            self._made[name] = mark
-        elif name not in zfs.observe(self._work.system, [name], ("type",)):
-            self._errors[name] = ItemError("zfs create %s failed: %s" % (name, zfs.said(output)))
-
-    def fail(self, name: str, error: ItemError) -> None:
-        """Note that this parent cannot be."""
-        self._errors.setdefault(name, error)
-
-    def check(self, item: Item, outcome: Outcome) -> None:
-        """Raise what went wrong with the item's parents; note what was made for it."""
-        for name in zfs.parents_of(item.args["dst"]):
-            if name in self._errors:
-                raise self._errors[name]
-            if name in self._made:
-                outcome.made.append(["parent", name, self._made[name]])
-                if self._owner[name] == item.key:
-                    outcome.changes.append(zfs.shown(zfs.parent_command(name, {})))
-
-    def take_back_unused(self, done: Set[str]) -> None:
-        """Destroy the parents that this task made and that no item came to use, the deepest first."""
-        used = {parent for name in done for parent in zfs.parents_of(name)}
-        for name in sorted(self._made, key=len, reverse=True):
-            if name not in used and not self._work.check:
-                self._work.system.run(["zfs", "destroy", name])  # refused by ZFS if anything lives in it
-
-
-def _make_parents(work: Work, items: Sequence[Item], found: Dict[str, zfs.Found]) -> _Parents:
-    parents = _Parents(work)
-    for item in items:
-        if item.args["dst"] in found or work.is_over():
-            continue
-        outcome = Outcome()
-        guarded(outcome, lambda: _check_source(found, item.args["src"]))  # noqa: B023 - called at once
-        if outcome.error:
-            continue  # nothing is made for an item that cannot be done
-        for name in zfs.parents_of(item.args["dst"]):
-            if name in found:
-                if found[name].value("type") != "filesystem":
-                    parents.fail(name, ItemError("%s is a %s and can hold nothing" % (name, found[name].value("type"))))
-                continue
-            if "/" not in name:
-                parents.fail(name, ItemError("there is no pool %s" % name, "see: zpool list"))
-            elif not item.args.get("create_parent"):
-                parents.fail(name, ItemError("the parent %s does not exist" % name, "set createParent (create_parent)"))
-            else:
-                parents.make(name, item)
-    return parents
+    props.change(work, values, different, [], outcome)

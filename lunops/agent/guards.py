@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from lunops.agent import holders, lio, zfs
+from lunops.agent.below import below
 from lunops.agent.outcome import ItemError
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import List, Sequence
 
+    from lunops.agent.below import Below
+    from lunops.agent.holders import Exports
     from lunops.agent.system import System
 
 SESSIONS = "sessions"  # an initiator is logged in to a target that exports it
@@ -37,8 +40,24 @@ class Use:
 def uses(system: System, dataset: str, kinds: Sequence[str]) -> List[Use]:
     """Return what of these kinds uses the dataset; each kind that is not asked for costs nothing."""
     found: List[Use] = []
+    if SESSIONS in kinds or EXPORTED in kinds:
+        found += export_uses(system, holders.Exports(system), dataset, kinds)
+    if HOLDERS in kinds:
+        found += holder_uses(system, dataset)
+    if CLONES in kinds or CHILDREN in kinds or SNAPSHOTS in kinds:
+        found += below_uses(below(system, [dataset]).get(dataset, []), kinds)
+    if UNMARKED in kinds:
+        now = zfs.observe(system, [dataset], (zfs.MANAGED,)).get(dataset)
+        if now is not None and now.local(zfs.MANAGED) != "1":
+            found.append(unmarked(dataset))
+    return found
+
+
+def export_uses(system: System, exports: Exports, dataset: str, kinds: Sequence[str]) -> List[Use]:
+    """Return the sessions on a dataset and its storage objects; many datasets are asked of one `exports`."""
+    found: List[Use] = []
     if SESSIONS in kinds:
-        for target in holders.targets(system, dataset):
+        for target in exports.targets(dataset):
             for who in lio.sessions(system, target):
                 found.append(
                     Use(
@@ -48,25 +67,55 @@ def uses(system: System, dataset: str, kinds: Sequence[str]) -> List[Use]:
                     )
                 )
     if EXPORTED in kinds:
-        for name in holders.storage_objects(system, dataset):
+        for name in exports.storage_objects(dataset):
             found.append(
                 Use(EXPORTED, "it is exported by the storage object %s" % name, "unshare it first (lio_absent)")
             )
-    if CHILDREN in kinds or SNAPSHOTS in kinds:
-        for name in zfs.dependents(system, [dataset]).get(dataset, []):
-            kind = SNAPSHOTS if "@" in name else CHILDREN
-            if kind in kinds:
-                found.append(Use(kind, "it has %s" % name, "destroy that first"))
     return found
 
 
-def refuse(found: Sequence[Use], force: Sequence[str], doing: str) -> None:
-    """Raise ItemError naming every use whose kind is not forced; `doing` is such as `destroy p/x`."""
+def holder_uses(system: System, dataset: str) -> List[Use]:
+    """Return who holds a dataset's device, what only has it open left out: udev's blkid does so all the time."""
+    return [
+        Use(HOLDERS, "it is %s" % who, "end that first (umount, swapoff, vgchange -an, multipath -f …)")
+        for who in holders.held(system, dataset)
+    ]
+
+
+def below_uses(things: Sequence[Below], kinds: Sequence[str]) -> List[Use]:
+    """Return the snapshots and children right below a dataset, and the clones of those snapshots."""
+    found: List[Use] = []
+    for thing in things:
+        kind = SNAPSHOTS if thing.is_snapshot else CHILDREN
+        if kind in kinds:
+            found.append(Use(kind, "it has %s" % thing.name, "destroy that first"))
+        if CLONES in kinds:
+            found += [
+                Use(CLONES, "%s is a clone of %s" % (clone, thing.name), "destroy the clones first, or promote them")
+                for clone in thing.clones
+            ]
+    return found
+
+
+def unmarked(name: str) -> Use:
+    """Return the use of what lunops did not make: somebody else's."""
+    return Use(
+        UNMARKED,
+        "%s was not made by lunops (no local property %s)" % (name, zfs.MANAGED),
+        "destroy it by hand if it must go",
+    )
+
+
+def refuse(found: Sequence[Use], force: Sequence[str], doing: str, may: Sequence[str] = KINDS) -> None:
+    """Raise ItemError naming every use whose kind is not forced; `doing` is such as `destroy p/x`.
+
+    `may` are the kinds that can be forced at all: the remedy names no other.
+    """
     against = [use for use in found if use.kind not in force]
     if not against:
         return
-    kinds = [kind for kind in KINDS if kind in {use.kind for use in against}]
+    kinds = [kind for kind in KINDS if kind in may and kind in {use.kind for use in against}]
     raise ItemError(
         "will not %s: %s" % (doing, "; ".join(use.who for use in against[:10]) + (" …" if len(against) > 10 else "")),
-        "%s; or force: [%s]" % ("; ".join(dict.fromkeys(use.fix for use in against)), ", ".join(kinds)),
+        "; ".join(dict.fromkeys(use.fix for use in against)) + ("; or force: [%s]" % ", ".join(kinds) if kinds else ""),
     )

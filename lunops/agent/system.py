@@ -119,6 +119,10 @@ class System:
         """Return whether a symbolic link stands at the path."""
         return os.path.islink(path)
 
+    def readlink(self, path: str) -> str:
+        """Return what a link says, whether or not anything is there."""
+        return os.readlink(path)
+
     def resolve(self, path: str) -> str:
         """Return the path that a link, or a path through links, leads to."""
         return os.path.realpath(path)

@@ -2,12 +2,13 @@
 
 made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on it
     | ["perhaps", DATASET, RUN, STORAGE OBJECT]   the agent died at it: the same, if it is there and carries the mark
+    | ["volume" or "filesystem", DATASET, RUN, ""]   and those that properties and resize tell
     | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
 """
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, records, remove, zfs
+from lunops.agent import absent, destroy, lio, properties, records, remove, resize, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -46,7 +47,7 @@ def _clone(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
         records.forget(work, [dataset])
         destroy.destroy(system, dataset)
         outcome.changes.append("zfs destroy %s" % dataset)
-    elif found is not None and kind == "clone":
+    elif found is not None and kind != "perhaps":
         raise ItemError("%s is no longer what this run made" % dataset, "look at it before destroying it")
     if kind == "perhaps":
         for parent in reversed(zfs.parents_of(dataset)):
@@ -104,7 +105,11 @@ def _target_by_hand(step: Sequence[Any]) -> str:
 
 KINDS: Dict[str, UndoKind] = {
     "clone": UndoKind(_clone, _destroy_by_hand),
+    "filesystem": UndoKind(_clone, _destroy_by_hand),
     "parent": UndoKind(_made_parent, _destroy_by_hand),
     "perhaps": UndoKind(_clone, _destroy_by_hand),
+    "resize": UndoKind(resize.take_back, resize.by_hand),
+    "set": UndoKind(properties.take_back, properties.by_hand),
     "target": UndoKind(_made_target, _target_by_hand),
+    "volume": UndoKind(_clone, _destroy_by_hand),
 }

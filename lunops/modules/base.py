@@ -61,4 +61,9 @@ def in_pool_of(host: Host, dataset: Dataset) -> str:
     return dataset.name
 
 
+def perhaps_made(context: Context, dataset: str, storage_object: str = "") -> tuple[Json, ...]:
+    """Return what an agent that died may have left of a dataset to make: taken back if it carries the run's mark."""
+    return (("perhaps", dataset, context.run, storage_object),) if context.run else ()
+
+
 AnyModule = Module[Any]

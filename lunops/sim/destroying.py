@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lunops.sim.datasets import Dataset, Datasets
+from lunops.sim.holding import is_held
 from lunops.sim.options import CommandError, Options, misuse
 from lunops.sim.properties import FILESYSTEM, SNAPSHOT
 from lunops.sim.state import State
@@ -95,6 +96,8 @@ class Destroying:
     def _remove(self, one: Dataset) -> None:
         minor = self._udev.minor(one.name)
         if minor is not None and self._state.one("select 1 from claims where minor = ?", minor):
+            raise CommandError(f"cannot destroy '{one.name}': dataset is busy")
+        if is_held(self._state, one.name):
             raise CommandError(f"cannot destroy '{one.name}': dataset is busy")
         self._udev.vanish(one.name)
         self._datasets.remove(one.name)

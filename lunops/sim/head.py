@@ -118,6 +118,13 @@ class SimulatedSystem(Machine, System):
         """Return whether a symbolic link stands at the path."""
         return self._kind(path, follow=False) == "link"
 
+    def readlink(self, path: str) -> str:
+        """Return what a link says, whether or not anything is there."""
+        path = self._tree.canonical(path, follow=False)
+        if self._kind_or_refuse(path) != "link":
+            raise refuse(errno.EINVAL, path)
+        return self._tree.part(path).target(path)
+
     def resolve(self, path: str) -> str:
         """Return the path that a link, or a path through links, leads to."""
         return self._tree.canonical(path, follow=True)

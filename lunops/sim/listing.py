@@ -119,6 +119,13 @@ class Listing:
             raise CommandError("\n".join(errors), 0 if rows else 1, text)
         return text
 
+    def sync(self, words: Sequence[str]) -> str:
+        """Do what `zpool sync` does here: nothing, for every change is there at once."""
+        missing = [name for name in words if name not in self._datasets.pools()]
+        if missing:
+            raise CommandError("\n".join(f"cannot open '{name}': no such pool" for name in missing))
+        return ""
+
     def _select(
         self, options: Options, command: str, names: Sequence[str], types: set[str]
     ) -> tuple[list[Dataset], list[str]]:

@@ -12,6 +12,7 @@ from lunops.sim.boot import Restore
 from lunops.sim.commands import Commands
 from lunops.sim.configfs import TOP, Configfs
 from lunops.sim.faults import Faults
+from lunops.sim.holding import Holding, How
 from lunops.sim.sessions import LoginRefusedError, Session
 from lunops.sim.state import Change, State
 from lunops.sim.tree import Files, Kind, Part, Tree, below, parent_of, refuse
@@ -98,6 +99,18 @@ class Machine:
     def sessions(self, target: str, *, tpg: int = 1) -> tuple[Session, ...]:
         """Return who is logged in to a target."""
         return sessions.every(self._state, f"{TOP}/iscsi/{target}/tpgt_{tpg}")
+
+    @contextlib.contextmanager
+    def holding(self, dataset: str, how: How, name: str) -> Iterator[None]:
+        """Have a volume's device held by something else while the block runs; see `Holding.hold`."""
+        holding = Holding(self._state, self._files, self._udev)
+        with self._state.changing():
+            holding.hold(dataset, how, name)
+        try:
+            yield
+        finally:
+            with self._state.changing():
+                holding.release(dataset)
 
     def reboot(self, *, restore: bool = True, late: Iterable[str] = ()) -> tuple[str, ...]:
         """Restart the head: configfs is emptied, devices get other numbers, saveconfig.json is restored.

@@ -193,7 +193,11 @@ def checked(name: str, value: str, kind: str, *, is_new: bool, volblocksize: int
     if value == "0" and one.name in ("quota", "refquota"):
         raise BadPropertyError("use 'none' to disable quota/refquota")
     number = size(value)
-    if one.name == "volsize" and (number == 0 or number % volblocksize):
+    if one.name == "volblocksize" and (number & (number - 1) or not 512 <= number <= 1 << 20):
+        raise BadPropertyError("'volblocksize' must be power of 2 from 512B to 1M")
+    if one.name == "volsize" and number == 0:
+        raise BadPropertyError("'volsize' cannot be zero")
+    if one.name == "volsize" and number % volblocksize:
         unit = f"{volblocksize // 1024}K" if volblocksize >= 1024 else str(volblocksize)
         raise BadPropertyError(f"'volsize' must be a multiple of volume block size ({unit})")
     return str(number)

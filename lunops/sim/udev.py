@@ -67,7 +67,10 @@ class Udev:
         self._state.do(f"update devices set changes_lost = changes_lost - 1 where {which}", minor)
 
     def kind(self, path: str) -> Kind | None:
-        """Return what stands at the path."""
+        """Return what stands at the path; what a test has put there (other devices) as well."""
+        put = self._put(path)
+        if put is not None:
+            return put[0]
         if path in ("/dev", _ZVOL, "/sys/block", "/sys/devices"):
             return "dir"
         if path.startswith(_ZVOL + "/"):
@@ -92,15 +95,20 @@ class Udev:
         if path == "/dev":
             return ["zvol", *self._devices()]
         if path == "/sys/block":
-            return self._devices()
+            return [*self._devices(), *self._put_in(path)]
         if path == _ZVOL or path.startswith(_ZVOL + "/"):
             inside = path[len(_ZVOL) + 1 :]
             skipped = len(inside) + 1 if inside else 0
             return sorted({name[skipped:].split("/")[0] for name in self._links_below(inside)})
-        return [*_FILES, "holders"] if path.startswith(_DEVICES) and path.count("/") == _DEVICES.count("/") else []
+        if path.startswith(_DEVICES) and path.count("/") == _DEVICES.count("/"):
+            return [*_FILES, "holders"]
+        return self._put_in(path)
 
     def read(self, path: str) -> str:
         """Return the text of a file in /sys."""
+        put = self._put(path)
+        if put is not None and put[0] == "file":
+            return put[1]
         minor, name = self._file(path)
         if name == "size":
             row = self._state.one("select volsize from datasets join devices on name = dataset where minor = ?", minor)
@@ -125,6 +133,13 @@ class Udev:
             raise refuse(errno.EPERM, path)
         query = "update devices set link_at = null, changes_lost = 0 where dataset = ?"
         self._state.do(query, path[len(_ZVOL) + 1 :])
+
+    def _put(self, path: str) -> tuple[Kind, str] | None:
+        row = self._state.one("select kind, value from nodes where path = ?", path)
+        return (row[0], row[1]) if row else None
+
+    def _put_in(self, path: str) -> list[str]:
+        return [row[0].rsplit("/", 1)[1] for row in self._state.all("select path from nodes where parent = ?", path)]
 
     def _is_lost(self, dataset: str) -> bool:
         lost = self._state.faults().lost_links

@@ -118,7 +118,7 @@ class View:
             case "origin":
                 return dataset.origin or "-"
             case "clones":
-                return ",".join(self._datasets.clones(dataset.name))
+                return ",".join(self._datasets.clones(dataset.name)) or "-"
             case "referenced" | "logicalreferenced":
                 return str(dataset.refer)
             case "available":

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from lunops.agent.system import Output
-from lunops.sim import properties
+from lunops.sim import properties, reservation
 from lunops.sim.datasets import Dataset, Datasets, name_error, parent_name
 from lunops.sim.destroying import Destroying
 from lunops.sim.listing import Listing
@@ -35,6 +35,7 @@ class Zfs:
             "zfs list": self._listing.datasets,
             "zfs get": self._listing.values,
             "zpool list": self._listing.pools,
+            "zpool sync": self._listing.sync,
             "zfs version": lambda words: _VERSION,  # noqa: ARG005
             "zpool version": lambda words: _VERSION,  # noqa: ARG005
         }
@@ -89,6 +90,10 @@ class Zfs:
                 volsize = properties.size(options.last("V"))
             except BadPropertyError as error:
                 raise CommandError(f"bad volume size '{options.last('V')}': {error}") from None
+            if not volsize:
+                raise CommandError(f"cannot create '{name}': volume size cannot be zero")
+            if "volsize" in settings:
+                raise CommandError("property 'volsize' specified multiple times")
         self._check_name(name)
         if "/" not in name:
             raise CommandError(f"cannot create '{name}': missing dataset name")
@@ -102,10 +107,10 @@ class Zfs:
         block = int(settings.pop("volblocksize", "8192"))
         volsize = -(-volsize // block) * block
         if is_volume and not options.has("s"):
-            settings.setdefault("refreservation", str(volsize))
+            settings.setdefault("refreservation", str(reservation.reserved(volsize, block)))
         self._parents(name, make=options.has("p"))
-        if is_volume and not options.has("s") and volsize > View(self._state).available(name):
-            raise CommandError(f"cannot create '{name}': out of space")
+        if is_volume and not options.has("s"):
+            reservation.check_new(self._state, name, volsize, block)
         if not options.has("n"):
             if is_volume:
                 self._datasets.add(name, kind, settings, volsize=volsize, volblocksize=block, refer=_VOLUME_REFER)
@@ -197,6 +202,7 @@ class Zfs:
             checked = self._checked(
                 f"cannot set property for '{name}'", settings, one.type, volblocksize=one.volblocksize
             )
+            reservation.follow(self._state, one, checked, settings)
             for key, value in checked.items():
                 self._datasets.set(name, key, value)
             if "volmode" in checked:
@@ -211,12 +217,8 @@ class Zfs:
         native = properties.NATIVE.get(key)
         if native is None and not properties.is_user(key):
             raise misuse(f"invalid property '{key}'", "inherit")
-        if native is not None and not native.inherits:
-            raise CommandError(f"'{key}' property cannot be inherited")
         for name in options.words[1:]:
-            if self._datasets.find(name) is None:
-                raise CommandError(f"cannot open '{name}': dataset does not exist")
-            self._datasets.unset(name, key)
+            reservation.inherit(self._state, name, key)
 
     def _rename(self, words: Sequence[str]) -> None:
         options = Options("rename", words, "fpur")
