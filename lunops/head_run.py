@@ -228,6 +228,8 @@ class HeadRun:
 def _perhaps_made(module: str, item: Item) -> tuple[Json, ...]:
     """Return what the agent may have made before it was lost: taken back only if it carries this run's mark."""
     mark = item.args.get("marks", {}).get(MADE)
+    if module == "zfs_snapshot" and mark:
+        return (("snapshot", item.args["snapshots"], mark, {}),)
     if module != "zfs_clone" or not mark:
         return ()
     return (("perhaps", item.key, mark, item.args.get("storage_object", "")),)

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from lunops.agent import absent, clone, destroy, device, target, undo
+from lunops.agent import (
+    absent,
+    clone,
+    destroy,
+    device,
+    holds,
+    listing,
+    promote,
+    rename,
+    rollback,
+    snapshot,
+    target,
+    undo,
+)
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -17,4 +30,11 @@ MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
     "wait_for_device": device.run,
     "zfs_clone": clone.run,
     "zfs_destroy": destroy.run,
+    "zfs_hold": holds.run_hold,
+    "zfs_list": listing.run,
+    "zfs_promote": promote.run,
+    "zfs_release": holds.run_release,
+    "zfs_rename": rename.run,
+    "zfs_rollback": rollback.run,
+    "zfs_snapshot": snapshot.run,
 }
