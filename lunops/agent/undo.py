@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 
 def run(work: Work, items: Sequence[Item]) -> None:
-    """Take back each item's `made`; what cannot be is left behind, with the command that would do it."""
-    for item in items:
+    """Take back each item's `made`; what cannot be is left behind, with the command that would do it.
+
+    The last item goes first: promotions, and names that were handed on, come back the way they went.
+    """
+    for item in reversed(items):
         begun = work.system.monotonic()
         outcome = Outcome()
         for step in reversed(item.args["made"]):
