@@ -16,7 +16,9 @@ from lunops.errors import BadValueError
 # zfs(8): letters, digits and - _ . : (and blanks, which we refuse: they are legal, and never wanted).
 _DATASET_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*\Z")
 _POOL = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]*\Z")
-_SNAPSHOT_PART = re.compile(r"[A-Za-z0-9_.:-]+\Z")
+_SNAPSHOT_PART = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.:-]+\Z")
+_HOLD_TAG = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]*\Z")  # a word of its own in `zfs hold`: no leading dash
+_HOLD_TAG_MAX = 200  # zfs says "tag too long" from about 240 on, by the length of the snapshot's name
 # rtslib wants a dot after the date (iqn.YYYY-MM.x.y); the kernel takes no "/" since the name is a folder.
 _IQN = re.compile(r"iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9-]+(\.[a-z0-9-]+)+(:[a-z0-9.:-]+)?\Z")
 _ZFS_NAME_MAX = 255  # ZFS_MAX_DATASET_NAME_LEN is 256, the NUL included
@@ -91,6 +93,50 @@ class Snapshot:
 
     def __str__(self) -> str:
         return f"{self.dataset}@{self.tag}"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class SnapshotTag:
+    """The part of a snapshot's name behind the @."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Return the tag in `text`, or raise `BadValueError`."""
+        if not isinstance(text, str) or not _SNAPSHOT_PART.match(text) or len(text) > _ZFS_NAME_MAX:
+            raise BadValueError(
+                f"{text!r} is not the name of a snapshot",
+                fix="write letters, digits and - _ . : only, such as 2024-01-31",
+            )
+        return cls(name=text)
+
+    def of(self, dataset: Dataset) -> Snapshot:
+        """Return the snapshot of that dataset with this tag; raises `BadValueError` where its name is too long."""
+        return Snapshot.parse(f"{dataset}@{self.name}")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class HoldTag:
+    """The name of a hold on a snapshot."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Return the tag in `text`, or raise `BadValueError`."""
+        if not isinstance(text, str) or not _HOLD_TAG.match(text) or len(text) > _HOLD_TAG_MAX:
+            raise BadValueError(
+                f"{text!r} is not the tag of a hold",
+                fix=f"write letters, digits and - _ . : only, no dash first, {_HOLD_TAG_MAX} characters at most",
+            )
+        return cls(name=text)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

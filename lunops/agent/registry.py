@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from lunops.agent import absent, clone, create, destroy, device, resize, set_properties, target, undo
+from lunops.agent import (
+    absent,
+    clone,
+    create,
+    destroy,
+    device,
+    holds,
+    listing,
+    promote,
+    rename,
+    resize,
+    rollback,
+    set_properties,
+    snapshot,
+    target,
+    undo,
+)
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -18,7 +34,14 @@ MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
     "zfs_clone": clone.run,
     "zfs_destroy": destroy.run,
     "zfs_filesystem": create.filesystems,
+    "zfs_hold": holds.run_hold,
+    "zfs_list": listing.run,
+    "zfs_promote": promote.run,
+    "zfs_release": holds.run_release,
+    "zfs_rename": rename.run,
     "zfs_resize": resize.run,
+    "zfs_rollback": rollback.run,
     "zfs_set": set_properties.run,
+    "zfs_snapshot": snapshot.run,
     "zfs_volume": create.volumes,
 }

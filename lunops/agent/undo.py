@@ -4,11 +4,12 @@ made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on 
     | ["perhaps", DATASET, RUN, STORAGE OBJECT]   the agent died at it: the same, if it is there and carries the mark
     | ["volume" or "filesystem", DATASET, RUN, ""]   and those that properties and resize tell
     | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
+    | what lunops.agent.undo_snapshot takes back
 """
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, properties, records, remove, resize, zfs
+from lunops.agent import absent, destroy, lio, properties, records, remove, resize, undo_snapshot, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 
 def run(work: Work, items: Sequence[Item]) -> None:
-    """Take back each item's `made`; what cannot be is left behind, with the command that would do it."""
-    for item in items:
+    """Take back each item's `made`; what cannot be is left behind, with the command that would do it.
+
+    The last item goes first: promotions, and names that were handed on, come back the way they went.
+    """
+    for item in reversed(items):
         begun = work.system.monotonic()
         outcome = Outcome()
         for step in reversed(item.args["made"]):
@@ -112,4 +116,5 @@ KINDS: Dict[str, UndoKind] = {
     "set": UndoKind(properties.take_back, properties.by_hand),
     "target": UndoKind(_made_target, _target_by_hand),
     "volume": UndoKind(_clone, _destroy_by_hand),
+    **undo_snapshot.KINDS,
 }

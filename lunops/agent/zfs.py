@@ -84,6 +84,11 @@ def clone_command(source: str, destination: str, properties: Dict[str, str]) -> 
     return ["zfs", "clone", *_options(properties), source, destination]
 
 
+def snapshot_command(names: List[str], properties: Dict[str, str]) -> List[str]:
+    """Return the argv that takes these snapshots, of datasets in one pool, at one instant."""
+    return ["zfs", "snapshot", *_options(properties), *names]
+
+
 def parent_command(name: str, properties: Dict[str, str]) -> List[str]:
     """Return the argv that makes a file system that is only there to hold others."""
     return ["zfs", "create", *_options(dict(properties, canmount="off")), name]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lunops.sim.datasets import Dataset, Datasets
-from lunops.sim.holding import is_held
+from lunops.sim import facts
+from lunops.sim.datasets import Dataset, Datasets, in_order
+from lunops.sim.holders import is_held
+from lunops.sim.holding import destroy_deferred
 from lunops.sim.options import CommandError, Options, misuse
 from lunops.sim.properties import FILESYSTEM, SNAPSHOT
 from lunops.sim.state import State
@@ -31,6 +33,9 @@ class Destroying:
         one = self._find(name)
         all_of_it = options.has("R")
         if one.type == SNAPSHOT:
+            if options.has("d") and (facts.holds(self._state, name) or self._datasets.clones(name)):
+                facts.note(self._state, name, facts.DEFERRED, "1")
+                return
             if not all_of_it:
                 self._refuse_clones(one.name, self._datasets.clones(one.name), "snapshot")
         elif not options.has("r") and not all_of_it:
@@ -46,6 +51,9 @@ class Destroying:
                 if clone not in inside
             ]
             self._refuse_clones(name, strangers, _noun(one))
+        held = [each.name for each in in_order(doomed) if facts.holds(self._state, each.name)]
+        if held:
+            raise CommandError("\n".join(f"cannot destroy snapshot {each}: dataset is busy" for each in held))
         if not options.has("n"):
             for each in doomed:
                 self._remove(each)
@@ -101,6 +109,8 @@ class Destroying:
             raise CommandError(f"cannot destroy '{one.name}': dataset is busy")
         self._udev.vanish(one.name)
         self._datasets.remove(one.name)
+        if one.origin:
+            destroy_deferred(self._state, one.origin)
 
 
 def _noun(one: Dataset) -> str:

@@ -1,63 +1,98 @@
-"""Who else holds a simulated volume: mounts, swap, device-mapper, processes, as a test sets them."""
+"""zfs hold, zfs release and zfs holds on a simulated head."""
 
 from __future__ import annotations
 
-from typing import Literal
+import time
+from collections.abc import Sequence
 
+from lunops.sim import facts
+from lunops.sim.datasets import Datasets
+from lunops.sim.options import CommandError, DoneInPart, Options, misuse
 from lunops.sim.state import State
-from lunops.sim.tree import Files
-from lunops.sim.udev import Udev
 
-How = Literal["mounted", "swap", "lvm", "multipath", "open"]
-_UUIDS = {"lvm": "LVM-9f2c", "multipath": "mpath-360014050000"}
-_SWAPS = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
-_PID = "4242"
+_TAG_MOST = 255
 
 
 class Holding:
-    """What is set so, and taken away again. Call it while changing the state."""
+    """The commands. Each goes through its snapshots one by one, and does what it can."""
 
-    def __init__(self, state: State, files: Files, udev: Udev) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._files = files
-        self._udev = udev
+        self._datasets = Datasets(state)
 
-    def hold(self, dataset: str, how: How, name: str) -> None:
-        """Have a volume's device held; `name` is the mount point, the mapped device's name, or the command."""
-        minor = self._udev.minor(dataset)
-        device = f"/dev/zd{minor}"
-        self._state.put(f"held {dataset}", how)
-        if how == "mounted":
-            self._append("/proc/mounts", "", f"{device} {name.replace(' ', chr(92) + '040')} ext4 rw,relatime 0 0\n")
-        elif how == "swap":
-            self._append("/proc/swaps", _SWAPS, f"{device}                              partition\t65532\t0\t-2\n")
-        elif how == "open":
-            for folder in (f"/proc/{_PID}", f"/proc/{_PID}/fd"):
-                self._files.put(folder, "dir")
-            self._files.put(f"/proc/{_PID}/fd/3", "link", device)
-            self._files.put(f"/proc/{_PID}/cmdline", "file", name.replace(" ", "\0") + "\0")
-        else:
-            for folder in ("/sys/block/dm-0", "/sys/block/dm-0/dm"):
-                self._files.put(folder, "dir")
-            self._files.put("/sys/block/dm-0/dm/name", "file", name + "\n")
-            self._files.put("/sys/block/dm-0/dm/uuid", "file", _UUIDS[how] + "\n")
-            self._files.put(f"/sys/devices/virtual/block/zd{minor}/holders/dm-0", "dir")
+    def hold(self, words: Sequence[str]) -> None:
+        """Hold snapshots with a tag."""
+        self._each("hold", "cannot hold snapshot", words)
 
-    def release(self, dataset: str) -> None:
-        """Take it away; one volume at a time is held."""
-        self._state.do("delete from meta where key = ?", f"held {dataset}")
-        minor = self._udev.minor(dataset)
-        for path in (
-            *("/proc/mounts", "/proc/swaps", f"/proc/{_PID}", "/sys/block/dm-0"),
-            f"/sys/devices/virtual/block/zd{minor}/holders/dm-0",
-        ):
-            self._files.remove(path)
+    def release(self, words: Sequence[str]) -> None:
+        """Release snapshots' holds; the last one takes along a snapshot that was to be destroyed then."""
+        self._each("release", "cannot release hold from snapshot", words)
 
-    def _append(self, path: str, first: str, line: str) -> None:
-        before = self._files.text(path) if self._files.kind(path) == "file" else first
-        self._files.put(path, "file", before + line)
+    def listed(self, words: Sequence[str]) -> str:
+        """Return what `zfs holds` prints."""
+        options = Options("holds", words, "rH")
+        if not options.words:
+            raise misuse("", "holds")
+        errors, rows = [], []
+        with self._state.reading():
+            for name in options.words:
+                if "@" not in name:
+                    errors.append(f"'{name}' is not a snapshot")
+                elif self._datasets.find(name) is None:
+                    errors.append(f"cannot open '{name}': dataset does not exist")
+                else:
+                    rows += [[name, tag, _when(since)] for tag, since in facts.holds(self._state, name).items()]
+        if len(errors) == len(options.words):
+            errors.append("no datasets available")
+        out = "".join("\t".join(row) + "\n" for row in rows)
+        if not options.has("H"):
+            table = [["NAME", "TAG", "TIMESTAMP"], *rows]
+            widths = [max(len(row[column]) for row in table) for column in range(3)]
+            widths[0] = max(widths[0], *(len(name) for name in options.words))
+            out = "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in table)
+        if errors:
+            raise CommandError("\n".join(errors), 1, out)
+        return out
+
+    def _each(self, verb: str, cannot: str, words: Sequence[str]) -> None:
+        options = Options(verb, words, "r")
+        if len(options.words) < 2:
+            raise misuse("", verb)
+        tag, *names = options.words
+        errors = [error for name in names if (error := self._one(verb, cannot, tag, name))]
+        if errors:
+            raise DoneInPart("\n".join(errors))
+
+    def _one(self, verb: str, cannot: str, tag: str, name: str) -> str:
+        base, at, _ = name.partition("@")
+        if not at:
+            return f"'{name}' is not a snapshot"
+        if self._datasets.find(base) is None:
+            return f"cannot open '{base}': dataset does not exist"
+        held = facts.holds(self._state, name)
+        if self._datasets.find(name) is None:
+            return f"{cannot} '{name}': dataset does not exist"
+        if verb == "hold":
+            if tag in held:
+                return f"{cannot} '{name}': tag already exists on this dataset"
+            if len(tag) > _TAG_MOST:
+                return f"{cannot} '{name}': tag too long"
+            facts.hold(self._state, name, tag, time.time())
+            return ""
+        if tag not in held:
+            return f"{cannot} '{name}': no such tag on this dataset"
+        facts.hold(self._state, name, tag, None)
+        destroy_deferred(self._state, name)
+        return ""
 
 
-def is_held(state: State, dataset: str) -> bool:
-    """Return whether something other than LIO holds a volume's device."""
-    return state.one("select 1 from meta where key = ?", f"held {dataset}") is not None
+def destroy_deferred(state: State, snapshot: str) -> None:
+    """Remove a snapshot that was only waiting for its last hold or clone to go; call it while changing the state."""
+    datasets = Datasets(state)
+    if facts.fact(state, snapshot, facts.DEFERRED) and not (facts.holds(state, snapshot) or datasets.clones(snapshot)):
+        datasets.remove(snapshot)
+
+
+def _when(since: float) -> str:
+    when = time.localtime(since)
+    return f"{time.strftime('%a %b', when)} {when.tm_mday:>2} {time.strftime('%H:%M %Y', when)}"

@@ -152,7 +152,7 @@ class Listing:
                 errors.append(f"cannot open '{name}': dataset does not exist")
             elif snapshots_alone and one.type != SNAPSHOT:
                 found += [below for below in self._datasets.below(name) if below.type == SNAPSHOT]
-            elif not recursive and given and one.type not in types:
+            elif given and one.type not in types and (not recursive or (one.type == VOLUME and SNAPSHOT not in types)):
                 errors.append(f"cannot open '{name}': operation not applicable to datasets of this type")
             else:
                 self._walk(one, depth, types if given or recursive else {one.type}, found)
@@ -167,7 +167,8 @@ class Listing:
 
 
 def _is_known(name: str) -> bool:
-    return properties.full_name(name) in properties.NATIVE or properties.is_user(name)
+    known = properties.full_name(name) in properties.NATIVE or properties.is_user(name)
+    return known or name.startswith("written@")
 
 
 def _cell(view: View, one: Dataset, column: str) -> str:

@@ -14,13 +14,20 @@ _USAGE = {
     "snapshot": "\tsnapshot [-r] [-o property=value] ... <filesystem|volume>@<snap> ...\n",
     "clone": "\tclone [-p] [-o property=value] ... <snapshot> <filesystem|volume>\n",
     "promote": "\tpromote <clone-filesystem>\n",
-    "rename": "\trename [-f] <filesystem|volume|snapshot> <filesystem|volume|snapshot>\n",
+    "rename": "\trename [-f] <filesystem|volume|snapshot> <filesystem|volume|snapshot>\n"
+    "\trename -p [-f] <filesystem|volume> <filesystem|volume>\n"
+    "\trename -u [-f] <filesystem> <filesystem>\n"
+    "\trename -r <snapshot> <snapshot>\n",
     "list": "\tlist [-Hp] [-r|-d max] [-o property[,...]] [-s property]...\n"
     "\t    [-S property]... [-t type[,...]] [filesystem|volume|snapshot] ...\n",
     "set": "\tset <property=value> ... <filesystem|volume|snapshot> ...\n",
     "get": '\tget [-rHp] [-d max] [-o "all" | field[,...]]\n'
     "\t    [-t type[,...]] [-s source[,...]]\n"
     '\t    <"all" | property[,...]> [filesystem|volume|snapshot|bookmark] ...\n',
+    "hold": "\thold [-r] <tag> <snapshot> ...\n",
+    "holds": "\tholds [-rH] <snapshot> ...\n",
+    "release": "\trelease [-r] <tag> <snapshot> ...\n",
+    "rollback": "\trollback [-rRf] <snapshot>\n",
     "inherit": "\tinherit [-rS] <property> <filesystem|volume|snapshot> ...\n",
     "zpool list": "\tlist [-gHLpPv] [-o property[,...]] [-T d|u] [pool] ... \n\t    [interval [count]]\n",
 }
@@ -38,6 +45,10 @@ class CommandError(Exception):
         self.text = text.rstrip("\n") + "\n"
         self.code = code
         self.out = out  # what it had printed before
+
+
+class DoneInPart(CommandError):
+    """A command ends with an error, and what it did before that stays done."""
 
 
 def misuse(what: str, command: str) -> CommandError:

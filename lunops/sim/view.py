@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lunops.sim import properties
+from lunops.sim import facts, properties
 from lunops.sim.datasets import Dataset, Datasets, parent_name
 from lunops.sim.properties import NATIVE, SNAPSHOT
 from lunops.sim.state import State
@@ -29,6 +29,9 @@ class View:
     def value(self, dataset: Dataset, key: str) -> tuple[str, str]:
         """Return a property's value and source; `-` and `-` if the dataset does not have it."""
         one = NATIVE.get(properties.full_name(key))
+        if key.startswith("written@"):
+            value = facts.written_since(self._state, dataset, key.partition("@")[2])
+            return (value, "-" if value == "-" else "local")  # so says zfs
         if one is None:
             return self._inherited(dataset.name, key) or ("-", "-")
         if dataset.type not in one.kinds:
@@ -133,12 +136,17 @@ class View:
             case "mounted":
                 off = self.value(dataset, "canmount")[0] == "off" or self.value(dataset, "mountpoint")[0] == "none"
                 return "no" if off else "yes"
+            case "written" | "userrefs" | "defer_destroy":
+                return facts.computed(self._state, dataset, key)
             case "version":
                 return "5"
             case "filesystem_count" | "snapshot_count":
                 return str(2**64 - 1)
         fixed = {"compressratio": "1.00", "refcompressratio": "1.00", "utf8only": "off", "normalization": "none"}
-        return {**fixed, "casesensitivity": "sensitive", "defer_destroy": "off"}.get(key, "0")
+        return {
+            **fixed,
+            "casesensitivity": "sensitive",
+        }.get(key, "0")
 
 
 def _above(name: str) -> list[str]:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lunops.agent.system import Output
 from lunops.sim import properties, reservation
-from lunops.sim.datasets import Dataset, Datasets, name_error, parent_name
+from lunops.sim.datasets import Datasets, name_error, parent_name
 from lunops.sim.destroying import Destroying
+from lunops.sim.holding import Holding
 from lunops.sim.listing import Listing
-from lunops.sim.options import CommandError, Options, misuse, unknown
-from lunops.sim.properties import FILESYSTEM, SNAPSHOT, VOLUME, BadPropertyError
+from lunops.sim.options import CommandError, DoneInPart, Options, misuse, unknown
+from lunops.sim.properties import FILESYSTEM, VOLUME, BadPropertyError
+from lunops.sim.renaming import Renaming
+from lunops.sim.snapshots import Snapshots
 from lunops.sim.state import State
 from lunops.sim.udev import Udev
 from lunops.sim.view import View
@@ -31,9 +34,12 @@ class Zfs:
         self._udev = udev
         self._datasets = Datasets(state)
         self._listing = Listing(state)
+        self._snapshots = Snapshots(state)
+        holding = Holding(state)
         self._reading: Mapping[str, Callable[[Sequence[str]], str]] = {
             "zfs list": self._listing.datasets,
             "zfs get": self._listing.values,
+            "zfs holds": holding.listed,
             "zpool list": self._listing.pools,
             "zpool sync": self._listing.sync,
             "zfs version": lambda words: _VERSION,  # noqa: ARG005
@@ -42,13 +48,16 @@ class Zfs:
         self._changing: Mapping[str, Callable[[Sequence[str]], None]] = {
             "zfs create": self._create,
             "zfs clone": self._clone,
-            "zfs snapshot": self._snapshot,
-            "zfs snap": self._snapshot,
             "zfs destroy": Destroying(state, udev).run,
-            "zfs set": self._set,
+            "zfs hold": holding.hold,
             "zfs inherit": self._inherit,
-            "zfs rename": self._rename,
-            "zfs promote": self._promote,
+            "zfs promote": self._snapshots.promote,
+            "zfs release": holding.release,
+            "zfs rename": Renaming(state, self._parents).run,
+            "zfs rollback": self._snapshots.rollback,
+            "zfs set": self._set,
+            "zfs snap": self._snapshots.snapshot,
+            "zfs snapshot": self._snapshots.snapshot,
         }
 
     def run(self, argv: Sequence[str]) -> Output:
@@ -56,8 +65,14 @@ class Zfs:
         kind, what = " ".join(argv[:2]), " ".join(argv)
         try:
             if kind in self._changing:
+                in_part: DoneInPart | None = None
                 with self._state.mutation(kind, what):
-                    self._changing[kind](argv[2:])
+                    try:
+                        self._changing[kind](argv[2:])
+                    except DoneInPart as error:
+                        in_part = error  # what it did is to stay
+                if in_part is not None:
+                    raise in_part
                 return Output(0, "", "")
             if kind not in self._reading:
                 raise unknown(argv[0], argv[1] if len(argv) > 1 else "")
@@ -73,7 +88,7 @@ class Zfs:
         self._datasets.add(f"{name}/images", FILESYSTEM, {})
         golden = f"{name}/images/golden"
         self._datasets.add(golden, VOLUME, {}, volsize=_GOLDEN_SIZE, volblocksize=_BLOCK, refer=_GOLDEN_REFER)
-        self._take(golden, "1", {})
+        self._snapshots.take([f"{golden}@1"], {})
         self._show(golden)
 
     def _create(self, words: Sequence[str]) -> None:
@@ -153,43 +168,6 @@ class Zfs:
         )
         self._show(name)
 
-    def _snapshot(self, words: Sequence[str]) -> None:
-        options = Options("snapshot", words, "ro:")
-        if not options.words:
-            raise misuse("missing snapshot argument", "snapshot")
-        for word in options.words:
-            base, at, tag = word.partition("@")
-            if not at:
-                raise misuse("", "snapshot")
-            one = self._datasets.find(base)
-            if one is None:
-                raise misuse(f"cannot open '{base}': dataset does not exist", "snapshot")
-            wrong = name_error(word, is_snapshot=True)
-            if wrong:
-                raise CommandError(f"cannot create snapshot '{word}': {wrong}")
-            for each in self._with_children(one) if options.has("r") else [one]:
-                self._take(each.name, tag, options.settings())
-
-    def _take(self, dataset: str, tag: str, settings: Mapping[str, str]) -> None:
-        name = f"{dataset}@{tag}"
-        one = self._datasets.find(dataset)
-        if one is None:
-            raise CommandError(f"cannot open '{dataset}': dataset does not exist")
-        if self._datasets.find(name):
-            raise CommandError(f"cannot create snapshot '{name}': dataset already exists")
-        self._datasets.add(
-            name,
-            SNAPSHOT,
-            self._checked(f"cannot create snapshot '{name}'", settings, SNAPSHOT),
-            volsize=one.volsize,
-            volblocksize=one.volblocksize,
-            refer=one.refer,
-        )
-
-    def _with_children(self, one: Dataset) -> list[Dataset]:
-        children = [child for child in self._datasets.below(one.name) if child.type != SNAPSHOT]
-        return [one, *(each for child in children for each in self._with_children(child))]
-
     def _set(self, words: Sequence[str]) -> None:
         options = Options("set", words, "")
         if len(options.words) < 2:
@@ -219,42 +197,6 @@ class Zfs:
             raise misuse(f"invalid property '{key}'", "inherit")
         for name in options.words[1:]:
             reservation.inherit(self._state, name, key)
-
-    def _rename(self, words: Sequence[str]) -> None:
-        options = Options("rename", words, "fpur")
-        if len(options.words) != 2:
-            raise misuse(
-                "missing target dataset argument" if options.words else "missing source dataset argument", "rename"
-            )
-        old, new = options.words
-        one = self._datasets.find(old)
-        if one is None:
-            raise CommandError(f"cannot open '{old}': dataset does not exist")
-        self._check_name(new, is_snapshot=one.type == SNAPSHOT)
-        if one.type != SNAPSHOT:
-            self._parents(new, make=options.has("p"))
-        if self._datasets.find(new):
-            raise CommandError(f"cannot rename '{old}': dataset already exists")
-        self._datasets.move(old, new)
-
-    def _promote(self, words: Sequence[str]) -> None:
-        name = _one_name(Options("promote", words, ""), "missing clone filesystem argument", "promote")
-        one = self._datasets.find(name)
-        if one is None:
-            raise CommandError(f"cannot open '{name}': dataset does not exist")
-        if not one.origin:
-            raise CommandError(f"cannot promote '{name}': not a cloned filesystem")
-        parent = self._datasets.find(one.origin.split("@")[0])
-        origin = self._datasets.find(one.origin)
-        if parent is None or origin is None:
-            raise CommandError(f"cannot promote '{name}': dataset does not exist")
-        moved = [each for each in self._datasets.below(parent.name) if each.type == SNAPSHOT and each.txg <= origin.txg]
-        for snapshot in moved:
-            self._datasets.move(snapshot.name, f"{name}@{snapshot.name.split('@')[1]}")
-        self._state.do("update datasets set origin = ? where name = ?", parent.origin, name)
-        self._state.do(
-            "update datasets set origin = ? where name = ?", f"{name}@{origin.name.split('@')[1]}", parent.name
-        )
 
     def _show(self, name: str) -> None:
         """Give a volume its device, unless its volmode says that it has none."""

@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 from collections.abc import Iterator
 
-from lunops.sim.holding import How
+from lunops.sim.holders import How
 from tests.acceptance.eyes import LabEyes
 from tests.operations.bench import ISCSI, Bench, Lun
 from tests.operations.sim_eyes import SimEyes

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 
 from lunops.model import Host
+from lunops.sim.faults import Faults
 from lunops.sim.head import SimulatedSystem
 
 
@@ -44,8 +45,20 @@ class SimEyes:
     def put(self, path: str, text: str) -> None:
         self.system.replace(path, text)
 
+    def write_data(self, dataset: str, count: int) -> None:
+        self.system.write_data(dataset, count)
+
     def mode(self, _path: str) -> int | None:
         return None  # a simulated head has no modes
+
+    @contextlib.contextmanager
+    def slowed(self, command: str) -> Iterator[None]:
+        """Have a command such as `zfs clone` take as long as on a real head."""
+        self.system.set_faults(Faults(delays_s={command: 0.05}))
+        try:
+            yield
+        finally:
+            self.system.set_faults(Faults())
 
     @contextlib.contextmanager
     def hold_lock(self, path: str) -> Iterator[None]:

@@ -381,7 +381,8 @@ class OperationsSuite:
                 first.set()
                 session.cancel()
 
-        result = session.run(dataclasses.replace(task, forks=1), on_item=cancel)
+        with bench.eyes.slowed("zfs clone"):
+            result = session.run(dataclasses.replace(task, forks=1), on_item=cancel)
 
         assert result.count(CHANGED) >= 1
         assert result.count(SKIPPED) >= 1

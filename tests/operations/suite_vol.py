@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lunops.model import ItemResult, Status, TaskResult
-from lunops.sim.holding import How
+from lunops.sim.holders import How
 from tests.operations.bench import Bench
 from tests.operations.holding import capacity, device_size, held
 

@@ -1,0 +1,27 @@
+"""The suite of snapshots and names on the real kernel."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.operations.bench import Bench
+from tests.operations.suite_snapshots import SnapshotsSuite, only, shell, volumes
+
+pytestmark = pytest.mark.lab
+
+
+class TestOnARealHead(SnapshotsSuite):
+    def test_a_newer_bookmark_is_named_and_goes_only_if_that_is_forced(self, bench: Bench) -> None:
+        # Not in the suite: the simulated head has no bookmarks.
+        (a,) = volumes(bench, "a")
+        shell(bench, "snapshot", f"{a}@1")
+        shell(bench, "snapshot", f"{a}@2")
+        shell(bench, "bookmark", f"{a}@2", f"{a}#b")
+        shell(bench, "destroy", f"{a}@2")
+
+        refused = only(bench.do("zfs_rollback", {"snapshot": f"{a}@1"}))
+        forced = only(bench.do("zfs_rollback", {"snapshot": f"{a}@1", "force": ["snapshots"]}))
+
+        assert f"it has the newer {a}#b" in refused.error
+        assert not forced.error
+        assert f"lost: {a}#b" in forced.changes
