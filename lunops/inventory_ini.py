@@ -13,8 +13,8 @@ from lunops.near import hint
 
 _KINDS = ("vars", "children")
 _SECTION = re.compile(r"\[\s*([^\]:]+?)\s*(?::\s*([^\]]*?)\s*)?\]\s*(?:[#;].*)?\Z")
-_GROUP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
-_HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+_GROUP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,252}\Z")  # as long as a name of DNS
+_HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _QUOTED = re.compile(r"""(['"])(.*)\1\s*(?:#.*)?\Z""")
 ALL, UNGROUPED = "all", "ungrouped"

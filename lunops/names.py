@@ -85,7 +85,8 @@ class Snapshot:
     def parse(cls, text: object) -> Self:
         """Return the snapshot named by `text`, or raise `BadValueError`."""
         head, at, tag = text.partition("@") if isinstance(text, str) else ("", "", "")
-        if not at or not _SNAPSHOT_PART.match(tag) or len(f"{text}") > _ZFS_NAME_MAX:
+        good = bool(at and _SNAPSHOT_PART.match(tag)) and tag not in (".", "..")  # it is a folder of .zfs/snapshot
+        if not good or len(f"{text}") > _ZFS_NAME_MAX:
             raise BadValueError(
                 f"{text!r} is not a snapshot name", fix="write DATASET@NAME, such as tank/images/golden@1"
             )
@@ -149,7 +150,8 @@ class Iqn:
     def parse(cls, text: object) -> Self:
         """Return the IQN in `text`, lower-cased, or raise `BadValueError`."""
         # ASCII before lower(): that makes a k of the Kelvin sign, so another name than the one given would be taken.
-        name = text.strip().lower() if isinstance(text, str) and text.isascii() else ""
+        # Blanks around it are what people paste; a line break there is not.
+        name = text.strip(" ").lower() if isinstance(text, str) and text.isascii() else ""
         if len(name) > _IQN_MAX or not _IQN.match(name):
             raise BadValueError(
                 f"{text!r} is not an IQN",

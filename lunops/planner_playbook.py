@@ -31,7 +31,7 @@ def plan_playbook(
     Variables, the weakest first: the inventory's, the play's, `extra_vars`; only the play's may hold expressions,
     and see those above them. Raises `InputError` with every error; nothing to do at all is one.
     """
-    limited = {host.name for host in inventory.select(limit)} if limit else set(inventory.hosts)
+    limited = {host.name for host in inventory.select(limit)} if limit is not None else set(inventory.hosts)
     planner = _Planner(inventory, extra_vars or {}, templates, run)
     tasks: dict[str, list[Task]] = {}
     number = 0

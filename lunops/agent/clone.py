@@ -124,4 +124,4 @@ def _keep(work: Work, item: Item, found: Dict[str, zfs.Found], outcome: Outcome)
             % (destination, ", ".join("%s=%s" % (name, values.value(name)) for name in sorted(different))),
             "set them with zfs set, or name another destination",
         )
-    props.change(work, values, different, [], outcome)
+    props.change(work, props.Job(values, different, [], outcome))

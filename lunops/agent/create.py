@@ -155,7 +155,7 @@ def _keep(work: Work, item: Item, kind: str, found: Dict[str, zfs.Found], outcom
             % (dataset, ", ".join("%s=%s" % (name, now.value(name)) for name in sorted(different))),
             "set them with zfs_set, or name another dataset",
         )
-    props.change(work, now, different, [], outcome)
+    props.change(work, props.Job(now, different, [], outcome))
 
 
 def _compare_volume(args: Dict[str, Any], now: zfs.Found) -> None:

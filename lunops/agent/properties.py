@@ -9,6 +9,7 @@ import re
 
 from lunops.agent import zfs
 from lunops.agent.outcome import ItemError, Outcome
+from lunops.agent.work import guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _UNKNOWN = re.compile(r"bad property list: invalid property '(.*)'")
 _UNITS = "BKMGTPEZ"
-_SIZE = re.compile(r"(\d+)(?:\.(\d+))?(?:([BKMGTPEZ])|([KMGTPEZ])B)?\Z", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,20})(?:\.(\d{1,20}))?(?:([BKMGTPEZ])|([KMGTPEZ])B)?\Z", re.IGNORECASE)
 _OWN = ("local", "received")  # sources of a value that stands on the dataset itself
 
 
@@ -79,41 +80,81 @@ def set_command(settings: Mapping[str, str], *datasets: str) -> List[str]:
     return ["zfs", "set", *("%s=%s" % (name, settings[name]) for name in sorted(settings)), *datasets]
 
 
-def change(work: Work, found: zfs.Found, settings: Mapping[str, str], inherit: Sequence[str], outcome: Outcome) -> None:
-    """Set and inherit on one dataset what `different` and `to_inherit` gave, with all in one command where ZFS can.
+class Job:
+    """What is to be changed on one dataset, as `different` and `to_inherit` gave it, and where that is noted."""
+
+    def __init__(self, found: zfs.Found, settings: Dict[str, str], inherit: Sequence[str], outcome: Outcome) -> None:
+        self.found = found
+        self.settings = settings
+        self.inherit = list(inherit)
+        self.outcome = outcome
+
+    @property
+    def names(self) -> List[str]:
+        """The properties that are changed."""
+        return [*self.settings, *self.inherit]
+
+    def commands(self, *datasets: str) -> List[List[str]]:
+        """Return the commands for these datasets: one to set, and one for each property to inherit."""
+        setting = [set_command(self.settings, *datasets)] if self.settings else []
+        return setting + [["zfs", "inherit", name, *datasets] for name in self.inherit]
+
+
+def change(work: Work, job: Job) -> None:
+    """Set and inherit on one dataset, in one command where ZFS can.
 
     What was changed is noted in the outcome, and taken back if a part of it fails: `zfs set` of several
     properties sets those that it can. A value that ZFS takes for the one that it had is no change.
     """
-    dataset = found.name
-    commands = ([set_command(settings, dataset)] if settings else []) + [
-        ["zfs", "inherit", name, dataset] for name in inherit
-    ]
-    if work.check or not commands:
-        outcome.changes += [" ".join(argv) for argv in commands]
+    dataset = job.found.name
+    if work.check or not job.names:
+        job.outcome.changes += [" ".join(argv) for argv in job.commands(dataset)]
         return
-    names = [*settings, *inherit]
     error = None
-    done: List[str] = []
-    for argv in commands:
+    for argv in job.commands(dataset):
         output = work.system.run(argv)
         if output.code != 0:
             error = ItemError("%s failed: %s" % (" ".join(argv[:2]), zfs.said(output)), _fix_for(output.err))
             break
-        done.append(" ".join(argv))
-    after = zfs.observe(work.system, [dataset], names).get(dataset)
+    after = zfs.observe(work.system, [dataset], job.names).get(dataset)
     if after is None:
         raise error or ItemError("%s is gone" % dataset)
-    changed = _changed(found, after, names)
-    if error is not None:
-        for line in _restore(work.system, after, changed):
-            outcome.rolled_back.append(line)
-        raise error
-    if settings and not set(settings) & set(changed):
-        del done[0]
-    outcome.changes += done
+    if error is None:
+        _note(job, after)
+        return
+    job.outcome.rolled_back += _restore(work.system, after, _changed(job.found, after, job.names))
+    raise error
+
+
+def change_alike(work: Work, jobs: Sequence[Job]) -> None:
+    """Do jobs that are alike but for their datasets, with each command for all of them, and look once.
+
+    If a command fails for any of them, each is done alone, so that each has its own error.
+    """
+    datasets = [job.found.name for job in jobs]
+    commands = jobs[0].commands(*datasets)
+    together = len(jobs) > 1 and not work.check and bool(commands)
+    if together and all(work.system.run(argv).code == 0 for argv in commands):
+        after = zfs.observe(work.system, datasets, jobs[0].names)
+        for job in jobs:
+            if job.found.name in after:
+                _note(job, after[job.found.name])
+            else:
+                job.outcome.fail(ItemError("%s is gone" % job.found.name))
+        return
+    for job in jobs:
+        guarded(job.outcome, lambda: change(work, job))  # noqa: B023 - called at once
+
+
+def _note(job: Job, after: zfs.Found) -> None:
+    """Note what was changed, by how it was and how it is."""
+    changed = _changed(job.found, after, job.names)
+    commands = job.commands(job.found.name)
+    if job.settings and not set(job.settings) & set(changed):
+        del commands[0]
+    job.outcome.changes += [" ".join(argv) for argv in commands]
     if changed:
-        outcome.made.append(["set", dataset, changed])
+        job.outcome.made.append(["set", job.found.name, changed])
 
 
 def _changed(before: zfs.Found, after: zfs.Found, names: Iterable[str]) -> Dict[str, List[str]]:

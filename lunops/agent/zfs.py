@@ -8,7 +8,7 @@ from lunops.agent.outcome import ItemError
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Tuple
+    from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
 
     from lunops.agent.system import Output, System
 
@@ -60,17 +60,24 @@ def observe(system: System, names: Iterable[str], properties: Iterable[str]) -> 
 def dependents(system: System, names: Iterable[str]) -> Dict[str, List[str]]:
     """Return, for each dataset that exists, the snapshots and children right below it."""
     below: Dict[str, List[str]] = {}
+    for above, (name,) in list_below(system, names, ("name",)):
+        below.setdefault(above, []).append(name)
+    return below
+
+
+def list_below(system: System, names: Iterable[str], columns: Sequence[str]) -> Iterator[Tuple[str, List[str]]]:
+    """Give what stands right below datasets: the one above it, and these columns, of which the first is `name`."""
     wanted = sorted(set(names))
     for start in range(0, len(wanted), _NAMES_AT_ONCE):
         some = wanted[start : start + _NAMES_AT_ONCE]
-        output = system.run(["zfs", "list", "-Hp", "-t", "all", "-d", "1", "-o", "name", *some])
+        output = system.run(["zfs", "list", "-Hp", "-t", "all", "-d", "1", "-o", ",".join(columns), *some])
         unclear = [line for line in output.err.splitlines() if line.strip() and not _MISSING.match(line.strip())]
         if unclear or output.code not in (0, 1):
             raise ItemError("zfs list failed: %s" % said(output))
-        for name in output.out.splitlines():
-            if name not in some:
-                below.setdefault(re.split("[@/](?=[^@/]*$)", name)[0], []).append(name)
-    return below
+        for line in output.out.splitlines():
+            row = line.split("\t")
+            if row[0] not in some:
+                yield re.split("[@/](?=[^@/]*$)", row[0])[0], row
 
 
 def parents_of(name: str) -> List[str]:

@@ -128,13 +128,14 @@ def _clone(args: ZfsClone, context: Context) -> Item:
 
 
 def _destroy(args: ZfsDestroy, context: Context) -> Item:
+    force = {"force": list(args.force)} if args.force else {}
     if args.snapshot is not None:
         in_pool_of(context.host, args.snapshot.dataset)
         snapshot = str(args.snapshot)
-        return Item(key=snapshot, args={"snapshot": snapshot, "force": list(args.force)})
+        return Item(key=snapshot, args={"snapshot": snapshot, **force})
     assert args.dataset is not None  # one of the two is given
     dataset = in_pool_of(context.host, args.dataset)
-    return Item(key=dataset, args={"dataset": dataset, "force": list(args.force)})
+    return Item(key=dataset, args={"dataset": dataset, **force})
 
 
 ZFS_CLONE = Module(name="zfs_clone", summary="make a clone of a snapshot", args=ZfsClone, expand=_clone)

@@ -101,7 +101,7 @@ class Udev:
             skipped = len(inside) + 1 if inside else 0
             return sorted({name[skipped:].split("/")[0] for name in self._links_below(inside)})
         if path.startswith(_DEVICES) and path.count("/") == _DEVICES.count("/"):
-            return [*_FILES, "holders"]
+            return [*_FILES, "holders", *self._put_in(path)]
         return self._put_in(path)
 
     def read(self, path: str) -> str:
