@@ -54,6 +54,7 @@ class Item:
 
     key: str  # the same for one LUN through all tasks of a plan, so that a failed item leaves the later ones
     args: Mapping[str, Json]
+    peer: Host | None = None  # the other head of what needs two
 
 
 @dataclass(frozen=True, kw_only=True)

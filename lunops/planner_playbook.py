@@ -93,7 +93,7 @@ class _Planner:
         except InputError as error:
             self.errors.append(error)
             return
-        context = Context(host=host, templates=self._templates, run=self._run)
+        context = Context(host=host, templates=self._templates, run=self._run, hosts=self._inventory.hosts)
         for number, spec in enumerate(play.tasks, before + 1):
             found = list(self._items(spec, variables, context))
             self._refuse_twice(spec, found, context.host)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lunops.agent import absent, clone, destroy, device, target, undo
+from lunops.agent import absent, clone, destroy, device, receive, send, target, undo
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -17,4 +17,6 @@ MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
     "wait_for_device": device.run,
     "zfs_clone": clone.run,
     "zfs_destroy": destroy.run,
+    "zfs_receive": receive.run,  # the other half of zfs_send, which alone asks for it
+    "zfs_send": send.run,
 }

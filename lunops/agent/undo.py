@@ -2,12 +2,13 @@
 
 made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on it
     | ["perhaps", DATASET, RUN, STORAGE OBJECT]   the agent died at it: the same, if it is there and carries the mark
+    | ["received", DATASET, RUN, TAG, GUID, TAG BEFORE or ""]   a snapshot that zfs_send brought here
     | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
 """
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, records, remove, zfs
+from lunops.agent import absent, destroy, lio, receive, records, remove, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -106,5 +107,6 @@ KINDS: Dict[str, UndoKind] = {
     "clone": UndoKind(_clone, _destroy_by_hand),
     "parent": UndoKind(_made_parent, _destroy_by_hand),
     "perhaps": UndoKind(_clone, _destroy_by_hand),
+    "received": UndoKind(receive.take_back, receive.by_hand),
     "target": UndoKind(_made_target, _target_by_hand),
 }
