@@ -7,10 +7,11 @@ import errno
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from lunops.sim import locks, sessions
+from lunops.sim import facts, locks, sessions
 from lunops.sim.boot import Restore
 from lunops.sim.commands import Commands
 from lunops.sim.configfs import TOP, Configfs
+from lunops.sim.datasets import Datasets
 from lunops.sim.faults import Faults
 from lunops.sim.sessions import LoginRefusedError, Session
 from lunops.sim.state import Change, State
@@ -94,6 +95,15 @@ class Machine:
         with self._state.changing():
             self._state.note("log_out", f"{target} {initiator}")
             sessions.end(self._state, f"{TOP}/iscsi/{target}/tpgt_{tpg}", initiator.lower())
+
+    def write_data(self, dataset: str, count: int) -> None:
+        """Write that many bytes to a volume, as an initiator does."""
+        with self._state.changing():
+            one = Datasets(self._state).find(dataset)
+            if one is None or self._udev.minor(dataset) is None:
+                raise refuse(errno.ENOENT, f"/dev/zvol/{dataset}")
+            self._state.note("write_data", f"{dataset} {count}")
+            facts.write(self._state, one, count)
 
     def sessions(self, target: str, *, tpg: int = 1) -> tuple[Session, ...]:
         """Return who is logged in to a target."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lunops.sim import properties
+from lunops.sim import facts, properties
 from lunops.sim.datasets import Dataset, Datasets, parent_name
+from lunops.sim.partial import token as partial_token
 from lunops.sim.properties import NATIVE, SNAPSHOT
 from lunops.sim.state import State
 from lunops.sim.tree import below
@@ -78,6 +79,8 @@ class View:
         return self._free[pool][1]
 
     def _has(self, dataset: Dataset, key: str) -> bool:
+        if key == "receive_resume_token":
+            return bool(partial_token(self._state, dataset.name))
         return key != "origin" or bool(dataset.origin)
 
     def _locals(self, name: str) -> dict[str, str]:
@@ -133,12 +136,19 @@ class View:
             case "mounted":
                 off = self.value(dataset, "canmount")[0] == "off" or self.value(dataset, "mountpoint")[0] == "none"
                 return "no" if off else "yes"
+            case "written" | "userrefs" | "defer_destroy":
+                return facts.computed(self._state, dataset, key)
+            case "receive_resume_token":
+                return partial_token(self._state, dataset.name) or "-"
             case "version":
                 return "5"
             case "filesystem_count" | "snapshot_count":
                 return str(2**64 - 1)
         fixed = {"compressratio": "1.00", "refcompressratio": "1.00", "utf8only": "off", "normalization": "none"}
-        return {**fixed, "casesensitivity": "sensitive", "defer_destroy": "off"}.get(key, "0")
+        return {
+            **fixed,
+            "casesensitivity": "sensitive",
+        }.get(key, "0")
 
 
 def _above(name: str) -> list[str]:

@@ -6,12 +6,13 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from lunops.agent.system import Output
-from lunops.sim import properties
+from lunops.sim import facts, properties
 from lunops.sim.datasets import Dataset, Datasets, name_error, parent_name
 from lunops.sim.destroying import Destroying
 from lunops.sim.listing import Listing
 from lunops.sim.options import CommandError, Options, misuse, unknown
 from lunops.sim.properties import FILESYSTEM, SNAPSHOT, VOLUME, BadPropertyError
+from lunops.sim.sending import Sending
 from lunops.sim.state import State
 from lunops.sim.udev import Udev
 from lunops.sim.view import View
@@ -31,8 +32,10 @@ class Zfs:
         self._udev = udev
         self._datasets = Datasets(state)
         self._listing = Listing(state)
+        self.sending = Sending(state, udev)
         self._reading: Mapping[str, Callable[[Sequence[str]], str]] = {
             "zfs list": self._listing.datasets,
+            "zfs send": self.sending.estimate,
             "zfs get": self._listing.values,
             "zpool list": self._listing.pools,
             "zfs version": lambda words: _VERSION,  # noqa: ARG005
@@ -46,7 +49,9 @@ class Zfs:
             "zfs destroy": Destroying(state, udev).run,
             "zfs set": self._set,
             "zfs inherit": self._inherit,
+            "zfs receive": self.sending.abort,
             "zfs rename": self._rename,
+            "zfs rollback": self.sending.rollback,
             "zfs promote": self._promote,
         }
 
@@ -180,6 +185,8 @@ class Zfs:
             volblocksize=one.volblocksize,
             refer=one.refer,
         )
+        facts.note(self._state, name, facts.WRITTEN, str(facts.written(self._state, one)))
+        facts.note(self._state, dataset, facts.WRITTEN, "0")
 
     def _with_children(self, one: Dataset) -> list[Dataset]:
         children = [child for child in self._datasets.below(one.name) if child.type != SNAPSHOT]

@@ -59,6 +59,15 @@ class LabEyes:
     def put(self, path: str, text: str) -> None:
         assert self.run(["sh", "-c", f"cat > {shlex.quote(path)}"], stdin=text)[0] == 0
 
+    def write_data(self, dataset: str, count: int) -> None:
+        path = shlex.quote(f"/dev/zvol/{dataset}")
+        self.shell(
+            f"for i in $(seq 200); do test -b {path} && break; sleep 0.1; done; "
+            f"head -c {count} /dev/urandom | "
+            f"dd of={path} bs=64k iflag=fullblock conv=notrunc,nocreat,fsync 2>/dev/null; "
+            f"zpool sync {shlex.quote(dataset.split('/')[0])}"
+        )
+
     def mode(self, path: str) -> int | None:
         return int(self.run(["stat", "-c", "%a", path])[1], 8)
 

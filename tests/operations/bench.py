@@ -45,6 +45,8 @@ class Eyes(Protocol):
 
     def mode(self, path: str) -> int | None: ...  # None where the head has no modes
 
+    def write_data(self, dataset: str, count: int) -> None: ...  # random bytes to a volume, until they are on disk
+
     def log_in(self, wwn: str, initiator: str) -> AbstractContextManager[None]: ...
 
     def hold_lock(self, path: str) -> AbstractContextManager[None]: ...

@@ -44,6 +44,9 @@ class SimEyes:
     def put(self, path: str, text: str) -> None:
         self.system.replace(path, text)
 
+    def write_data(self, dataset: str, count: int) -> None:
+        self.system.write_data(dataset, count)
+
     def mode(self, _path: str) -> int | None:
         return None  # a simulated head has no modes
 
