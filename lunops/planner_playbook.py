@@ -76,7 +76,7 @@ class _Planner:
         self._extra_vars = extra_vars
         self._templates = templates
         self._run = run
-        self._expressions = Expressions({"head": self._head_of})
+        self._expressions = Expressions({"head": self._head_of, "pools": self._pools_of})
 
     def hosts_of(self, play: Play) -> tuple[Host, ...]:
         """Return the heads that a play is for, whatever the limit."""
@@ -103,6 +103,17 @@ class _Planner:
     def _head_of(self, name: object) -> str:
         """Filter `head`: return the name of the head that holds a dataset's pool; an unknown pool is an error."""
         return self._inventory.host_for_pool(Dataset.parse(str(name).partition("@")[0]).pool).name
+
+    def _pools_of(self, name: object) -> list[str]:
+        """Filter `pools`: return the pools of another head; one that is unknown, or has none named, is an error."""
+        host = self._inventory.hosts.get(str(name))
+        if host is None:
+            fix = hint(str(name), self._inventory.hosts, "heads")
+            raise InventoryError(f"no head is named {str(name)!r}", where=self._inventory.path, fix=fix)
+        if not host.pools:
+            fix = "set the host variable `pools`"
+            raise InventoryError(f"the pools of {host.name} are not known", where=self._inventory.path, fix=fix)
+        return list(host.pools)
 
     def _variables(self, play: Play, host: Host) -> dict[str, Json]:
         variables = {**host.variables, "groups": {name: list(each) for name, each in self._inventory.groups.items()}}
