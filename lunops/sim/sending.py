@@ -51,8 +51,8 @@ class Sending:
     def estimate(self, words: Sequence[str]) -> str:
         """Return what `zfs send -nvP` prints; without -n nobody would read the stream."""
         options = Options("send", words, "DnPpRVvLecwhbi:I:t:")
-        if not (options.has("n") and options.has("P") and options.has("v")):
-            raise CommandError("Error: Stream can not be written to a terminal.\nYou must redirect standard output.")
+        if options.words or options.has("t"):
+            self._only_told(options)
         said = ""
         if options.has("t"):
             told = partial.of_token(options.last("t"))
@@ -73,6 +73,10 @@ class Sending:
             return said + f"incremental\t{base}\t{stream.to_name}\t{size}\nsize\t{size}\n"
         return said + f"full\t{stream.to_name}\t{size}\nsize\t{size}\n"
 
+    def _only_told(self, options: Options) -> None:
+        if not (options.has("n") and options.has("P") and options.has("v")):
+            raise CommandError("a simulated head sends to a pipe alone (System.pipe), and tells of it with -nvP")
+
     def abort(self, words: Sequence[str]) -> None:
         """Do `zfs receive -A`; anything else has no input here."""
         options = Options("receive", words, "vMnsFhuAo:x:de")
@@ -82,7 +86,7 @@ class Sending:
             raise CommandError("cannot receive: failed to read from stream")
         name = options.words[0]
         if self._datasets.find(name) is None:
-            raise CommandError(f"cannot open '{name}': dataset does not exist")
+            raise misuse(f"cannot open '{name}': dataset does not exist", "receive")
         if partial.kept(self._state, name) is None:
             raise CommandError(f"'{name}' does not have any resumable receive state to abort")
         partial.keep(self._state, name, None)
