@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from lunops.cli import run
 from lunops.cli.printer import Output, Printer
 from lunops.model import Task
 from lunops.recap import Detail
+from lunops.sim.faults import Faults
 from lunops.sim.head import SimulatedSystem
 
 HEADS = ("a", "b", "c")
@@ -83,6 +87,29 @@ def test_one_head_that_cannot_be_reached_does_not_stop_the_others(
     assert told(value) == {"b-p/images/base": ("failed", ""), "c-p/images/base": ("changed", "full")}
     (failed,) = [item for task in value["tasks"] for item in task["items"] if item["status"] == "failed"]
     assert "(b)" in failed["error"]
+
+
+def test_what_a_killed_lunops_had_sent_is_gone_on_with(
+    inventory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = head(tmp_path, "b")
+    there.set_faults(Faults(delays_s={"zfs receive stream": 0.3}))
+    words = ["run", "replicate-image.yml", "-i", str(inventory), "-e", f"image={IMAGE}@1", "-e", '{"to": ["b"]}']
+    process = subprocess.Popen([sys.executable, "-m", "lunops", *words], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while "1-" not in there.run(["zfs", "get", "-Hp", "receive_resume_token", "b-p/images/base"]).out:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait(30)
+    there.set_faults(Faults())
+
+    value: Any = {}
+    while told(value or {"tasks": []}) != {"b-p/images/base": ("changed", "resume")}:
+        assert time.monotonic() < deadline, value
+        time.sleep(0.5)  # the agents notice that it is gone, and the simulated receive is at its present MiB
+        run([*words, "--json"])
+        value = json.loads(capsys.readouterr().out)
 
 
 class Stream:

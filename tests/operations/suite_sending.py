@@ -65,7 +65,7 @@ class SendingSuite:
         assert [item.status for item in undone] == [CHANGED], undone
         assert pair.destination.datasets() == {}
 
-    def test_a_receive_that_is_killed_is_gone_on_with(self, pair: Pair) -> None:
+    def test_what_a_killed_receive_and_a_killed_send_left_is_gone_on_with(self, pair: Pair) -> None:
         image, destination = pair.image(40 * MIB), f"{pair.folder}/img"
         args = pair.args(f"{image}@1", destination)
         pair.slow()
@@ -74,6 +74,7 @@ class SendingSuite:
         cut = pair.send(args, observer=observer)
         token = pair.token(destination)
         told = pair.send(args, check=True)
+        cut_again = pair.send(args, observer=Hearing(5 * MIB, lambda: pair.kill(pair.source.host.name, "send")))
         pair.fast()
         result = pair.send(args)
 
@@ -84,6 +85,7 @@ class SendingSuite:
         assert item.left_behind == (f"zfs receive -A {destination}  # on {pair.destination.host.name}",)
         assert token != "-"
         assert told.items[0].data["how"] == "resume", told
+        assert f"{pair.source.host.name}: zfs send ended by signal 9" in cut_again.items[0].error
         (resumed,) = result.items
         assert (resumed.status, resumed.data["how"]) == (CHANGED, "resume"), resumed
         assert resumed.data["bytes"] < 40 * MIB
