@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from lunops.connections.pipe import Pipe
 from lunops.errors import HeadError, UnreachableError
 from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times
 from lunops.recap import UNDO
+from lunops.relay import SOURCE, Relay, split
 
 _AGAIN = "run the same again, which takes up what is there, or delete it"
 
@@ -25,6 +27,9 @@ class HeadSession(Protocol):
 
     def undo(self, task_id: str, made: Mapping[str, Sequence[Json]]) -> tuple[ItemResult, ...]:
         """Take back what was made, by item key."""
+
+    def pipe(self, side: str, args: Json, *, stall_s: float) -> Pipe:
+        """Make the head one end of a stream."""
 
     def cancel(self) -> None:
         """End the running task between two items; from any thread."""
@@ -46,8 +51,19 @@ class Observer(Protocol):
         """Hear how a task ended, also one that was not begun."""
 
 
+@runtime_checkable
+class ProgressObserver(Protocol):
+    """An observer that hears how far an item is, too: at least once a second while its bytes are moved."""
+
+    def progress(self, head: str, task: Task, item_key: str, done_bytes: int, total_bytes: int) -> None:
+        """Hear how far an item is; the total is an estimate."""
+
+
 class Silent:
     """An observer that does nothing."""
+
+    def progress(self, head: str, task: Task, item_key: str, done_bytes: int, total_bytes: int) -> None:
+        """Do nothing."""
 
     def task_started(self, head: str, task: Task) -> None:
         """Do nothing."""
@@ -86,6 +102,8 @@ class HeadRun:
         self._is_over = False  # a task failed as a whole: nothing more is begun
         self._is_broken = False  # the session is of no more use
         self._cancelled = threading.Event()
+        self._relay = Relay(host, connect)
+        self._peers: dict[str, Host] = {}  # the other heads of the tasks so far
 
     def task(self, task: Task, *, without: frozenset[str]) -> TaskResult:
         """Do a task; items whose key is in `without` end as skipped, and are not sent.
@@ -94,6 +112,7 @@ class HeadRun:
         has failed. After that, and after `cancel`, nothing more is sent: all items of further tasks are skipped.
         """
         wanted = replace(task, items=tuple(item for item in task.items if item.key not in without))
+        self._peers.update({item.peer.name: item.peer for item in wanted.items if item.peer is not None})
         if self._is_over or self._cancelled.is_set() or not wanted.items:
             result = TaskResult(
                 head=self._host.name,
@@ -141,9 +160,13 @@ class HeadRun:
             if self._is_broken:
                 self.close()
                 self._is_broken = False
-            session = self._open()
-            connect_s = time.monotonic() - begun
-            items = session.undo(task.id, made)
+            own, elsewhere = split(made)
+            items: tuple[ItemResult, ...] = ()
+            if own:
+                session = self._open()
+                connect_s = time.monotonic() - begun
+                items = session.undo(task.id, own)
+            items = (*items, *self._relay.undo(task.id, self._peers, elsewhere))
             error, fix = "", ""
         except HeadError as problem:
             self._is_broken = True
@@ -170,12 +193,14 @@ class HeadRun:
     def cancel(self) -> None:
         """End the running task between two items, and begin no other; from any thread, as often as one likes."""
         self._cancelled.set()
+        self._relay.cancel()
         session = self._session
         if session is not None:
             session.cancel()
 
     def close(self) -> None:
         """End the session, if there is one."""
+        self._relay.close()
         session, self._session = self._session, None
         if session is not None:
             session.close()
@@ -195,7 +220,17 @@ class HeadRun:
             self._observer.item_ended(self._host.name, task, item)
 
         try:
-            answer = self._open().run(wanted, check=self._check, on_item=hear)
+            session = self._open()
+            if task.module == SOURCE:
+                answer = self._relay.run(
+                    session,
+                    wanted,
+                    check=self._check,
+                    on_item=hear,
+                    on_progress=lambda key, done, total: self._tell_progress(task, key, done, total),
+                )
+            else:
+                answer = session.run(wanted, check=self._check, on_item=hear)
         except HeadError as error:
             self._is_over = self._is_broken = True
             result = self._failed(task, wanted, error, heard, time.monotonic() - begun)
@@ -208,6 +243,10 @@ class HeadRun:
         waited_s, self._waited_s = self._waited_s, 0.0
         times = replace(result.times, wait_s=result.times.wait_s + waited_s, total_s=result.times.total_s + waited_s)
         return replace(result, times=times)
+
+    def _tell_progress(self, task: Task, key: str, done_bytes: int, total_bytes: int) -> None:
+        if isinstance(self._observer, ProgressObserver):
+            self._observer.progress(self._host.name, task, key, done_bytes, total_bytes)
 
     def _failed(
         self, task: Task, wanted: Task, error: HeadError, heard: Mapping[str, ItemResult], elapsed_s: float

@@ -56,6 +56,7 @@ class Item:
     args: Mapping[str, Json]
     # What the agent may have made of it should it die at it, as `made` of a result has it: taken back only if found.
     perhaps: tuple[Json, ...] = ()
+    peer: Host | None = None  # the other head of what needs two
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from lunops.errors import BadValueError
 _DATASET_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*\Z")
 _POOL = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]*\Z")
 _SNAPSHOT_PART = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.:-]+\Z")
-_HOLD_TAG = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]*\Z")  # a word of its own in `zfs hold`: no leading dash
+# What we name ourselves begins with a letter or digit: a word of its own in `zfs hold` must not be an option.
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*\Z")
 _HOLD_TAG_MAX = 200  # zfs says "tag too long" from about 240 on, by the length of the snapshot's name
 # rtslib wants a dot after the date (iqn.YYYY-MM.x.y); the kernel takes no "/" since the name is a folder.
 _IQN = re.compile(r"iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9-]+(\.[a-z0-9-]+)+(:[a-z0-9.:-]+)?\Z")
@@ -105,10 +106,10 @@ class SnapshotTag:
     @classmethod
     def parse(cls, text: object) -> Self:
         """Return the tag in `text`, or raise `BadValueError`."""
-        if not isinstance(text, str) or not _SNAPSHOT_PART.match(text) or len(text) > _ZFS_NAME_MAX:
+        if not isinstance(text, str) or not _TAG.match(text) or len(text) > _ZFS_NAME_MAX:
             raise BadValueError(
                 f"{text!r} is not the name of a snapshot",
-                fix="write letters, digits and - _ . : only, such as 2024-01-31",
+                fix="write letters, digits and - _ . : only, a letter or digit first, such as 2024-01-31",
             )
         return cls(name=text)
 
@@ -129,10 +130,10 @@ class HoldTag:
     @classmethod
     def parse(cls, text: object) -> Self:
         """Return the tag in `text`, or raise `BadValueError`."""
-        if not isinstance(text, str) or not _HOLD_TAG.match(text) or len(text) > _HOLD_TAG_MAX:
+        if not isinstance(text, str) or not _TAG.match(text) or len(text) > _HOLD_TAG_MAX:
             raise BadValueError(
                 f"{text!r} is not the tag of a hold",
-                fix=f"write letters, digits and - _ . : only, no dash first, {_HOLD_TAG_MAX} characters at most",
+                fix=f"write letters, digits and - _ . : only, a letter or digit first, {_HOLD_TAG_MAX} at most",
             )
         return cls(name=text)
 

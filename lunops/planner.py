@@ -94,7 +94,7 @@ def _plan(
         mine = [place for place, owner in enumerate(hosts) if owner is host]
         if not mine:
             continue
-        context = Context(host=host, templates=templates, run=run)
+        context = Context(host=host, templates=templates, run=run, hosts=inventory.hosts)
         tasks = []
         for number, (module, (title, args)) in enumerate(steps.items(), 1):
             items = list(_items(module, {place: args[place] for place in mine}, context, errors))

@@ -77,7 +77,7 @@ class _Planner:
         self._extra_vars = extra_vars
         self._templates = templates
         self._run = run
-        self._expressions = Expressions({"head": self._head_of})
+        self._expressions = Expressions({"head": self._head_of, "pools": self._pools_of})
 
     def hosts_of(self, play: Play) -> tuple[Host, ...]:
         """Return the heads that a play is for, whatever the limit."""
@@ -94,7 +94,7 @@ class _Planner:
         except InputError as error:
             self.errors.append(error)
             return
-        context = Context(host=host, templates=self._templates, run=self._run)
+        context = Context(host=host, templates=self._templates, run=self._run, hosts=self._inventory.hosts)
         for number, spec in enumerate(play.tasks, before + 1):
             found = list(self._items(spec, variables, context))
             self._refuse_twice(spec, found, context.host)
@@ -105,6 +105,17 @@ class _Planner:
     def _head_of(self, name: object) -> str:
         """Filter `head`: return the name of the head that holds a dataset's pool; an unknown pool is an error."""
         return self._inventory.host_for_pool(Dataset.parse(str(name).partition("@")[0]).pool).name
+
+    def _pools_of(self, name: object) -> list[str]:
+        """Filter `pools`: return the pools of another head; one that is unknown, or has none named, is an error."""
+        host = self._inventory.hosts.get(str(name))
+        if host is None:
+            fix = hint(str(name), self._inventory.hosts, "heads")
+            raise InventoryError(f"no head is named {str(name)!r}", where=self._inventory.path, fix=fix)
+        if not host.pools:
+            fix = "set the host variable `pools`"
+            raise InventoryError(f"the pools of {host.name} are not known", where=self._inventory.path, fix=fix)
+        return list(host.pools)
 
     def _variables(self, play: Play, host: Host) -> dict[str, Json]:
         variables = {**host.variables, "groups": {name: list(each) for name, each in self._inventory.groups.items()}}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lunops.head_run import HeadRun, HeadSession, Observer, Silent, failed_keys
+from lunops.head_run import HeadRun, HeadSession, Observer, ProgressObserver, Silent, failed_keys
 from lunops.model import HeadPlan, Host, ItemResult, Plan, RunResult, Status, Task, TaskResult
 
 __all__ = ["HeadRun", "Observer", "Silent", "failed_keys", "run_plan"]
@@ -236,6 +236,11 @@ class _OneAtATime:
     def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
         with self._lock:
             self._observer.item_ended(head, task, item)
+
+    def progress(self, head: str, task: Task, item_key: str, done_bytes: int, total_bytes: int) -> None:
+        if isinstance(self._observer, ProgressObserver):
+            with self._lock:
+                self._observer.progress(head, task, item_key, done_bytes, total_bytes)
 
     def task_ended(self, result: TaskResult) -> None:
         with self._lock:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from lunops.names import Dataset, Iqn, Portal, Size, Snapshot
+from lunops.names import Dataset, HoldTag, Iqn, Portal, Size, Snapshot, SnapshotTag
 
 # -- what is hostile ------------------------------------------------------------------------------------------------
 
@@ -58,6 +58,8 @@ def hostile(valid: str) -> Iterator[str]:
 VALID: Mapping[Any, Any] = {
     Dataset: "tank/n1",
     Snapshot: "tank/golden@1",
+    SnapshotTag: "1",
+    HoldTag: "keep",
     Iqn: "iqn.2024-01.org.example:n1",
     Portal: "10.0.0.1:3260",
     Size: "10G",
@@ -68,13 +70,14 @@ VALID: Mapping[Any, Any] = {
 # Text with a pattern, by the pattern: a valid one. Hostile text must not fit it.
 NAME_PATTERNS: Mapping[str, str] = {
     r"\A[a-z0-9][a-z0-9:_.@-]*\z": "compression",  # of a property; @ is zfs's own, as in userquota@name
+    r"\A[a-z0-9][A-Za-z0-9:_.@#-]*\z": "used",  # of a property to tell; # as in written#BOOKMARK
 }
 # Text that is no name and may be what it likes, but for control characters: one argument of a command, a whole word.
 TEXT_PATTERNS: Mapping[str, str] = {
     r"\A[^\x00-\x1f\x7f]*\z": "lz4",  # the value of a property
 }
 # Plain text that is looked up among what is there, by MODULE.FIELD.
-LOOKED_UP: Mapping[str, str] = {"lio_target.template": "lun.json.j2"}
+LOOKED_UP: Mapping[str, str] = {"lio_target.template": "lun.json.j2", "zfs_send.to": "jbod-02"}
 
 
 class UnknownFieldError(Exception):

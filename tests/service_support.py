@@ -13,6 +13,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 from lunops import inventory
+from lunops.connections.pipe import Pipe
 from lunops.errors import UnreachableError
 from lunops.inventory import Inventory
 from lunops.job_engine import Progress, Work
@@ -95,6 +96,9 @@ class _Session:
         assert task_id
         self._head.undone.append(tuple(made))
         return tuple(ItemResult(key=key, status=Status.CHANGED, changes=("undone",)) for key in made)
+
+    def pipe(self, side: str, args: Json, *, stall_s: float) -> Pipe:
+        raise AssertionError(f"{side} {args} {stall_s}: nothing here is one end of a stream")
 
     def cancel(self) -> None:
         raise AssertionError("nobody cancels")

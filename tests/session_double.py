@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lunops.connections.pipe import Pipe
 from lunops.errors import HeadError
 from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult, Times
 
@@ -100,6 +101,10 @@ class FakeSession:
         return tuple(
             ItemResult(key=key, status=Status.CHANGED, changes=(f"destroy {key}",), seconds=0.1) for key in made
         )
+
+    def pipe(self, side: str, args: Json, *, stall_s: float) -> Pipe:
+        """Have no bytes to move."""
+        raise AssertionError(f"{side} {args} {stall_s}: nothing here is one end of a stream")
 
     def cancel(self) -> None:
         """End between two items."""

@@ -39,7 +39,7 @@ def hostile_to(place: Place) -> list[str]:
     """Return what must not be taken at a place."""
     found = CONTROL + [place.valid + bad for bad in CONTROL] if place.is_text else list(hostile.hostile(place.valid))
     # zfs's own properties have an @ in them, and what is a word of its own (x@) is for zfs to know.
-    known = {":", "x@"} if place.valid == "compression" else set()
+    known = {":", "x@"} if place.valid in ("compression", "used") else set()
     if place.valid.startswith("iqn."):
         known = {bad for bad in found if bad.strip(" ") == place.valid}  # people paste blanks around an IQN
     return [bad for bad in dict.fromkeys(found) if bad not in known]

@@ -17,9 +17,12 @@ from lunops.modules import MODULES, Context
 from lunops.render import Templates
 from lunops.resources import load_templates, template_folder
 
-HOST = parse("jbod-01 connection=sim pools=tank portals=10.0.0.1:3260,[fd00::1]:3261 tier=gold", Path("inv")).hosts[
-    "jbod-01"
-]
+HOSTS = parse(
+    "jbod-01 connection=sim pools=tank portals=10.0.0.1:3260,[fd00::1]:3261 tier=gold\n"
+    "jbod-02 connection=sim pools=tink",
+    Path("inv"),
+).hosts
+HOST = HOSTS["jbod-01"]
 SHIPPED = load_templates()
 IQN = "iqn.2024-01.org.example:n1"
 CLONE = {"src": "tank/golden@1", "dst": "tank/n1", "wwn": IQN}
@@ -41,24 +44,26 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "zfs_rename": {"src": "tank/n0", "dst": "tank/n1"},
     "zfs_rollback": {"snapshot": "tank/n1@1"},
     "zfs_snapshot": {"datasets": ["tank/n1"], "name": "1"},
+    "zfs_send": {"src": "tank/golden@1", "to": "jbod-02", "dst": "tink/n1"},
 }
 ABOUT_SNAPSHOTS = ("zfs_hold", "zfs_release", "zfs_rollback", "zfs_snapshot")
+KEYS = {"zfs_send": "tink/n1", **dict.fromkeys(ABOUT_SNAPSHOTS, "tank/n1@1")}  # the others: the dataset
 
 
 def item(module: str, args: Any, *, templates: Templates = SHIPPED, run: str = "") -> Item:
-    return MODULES[module].item(args, Context(host=HOST, templates=templates, run=run), "plan.yml:3")
+    return MODULES[module].item(args, Context(host=HOST, templates=templates, run=run, hosts=HOSTS), "plan.yml:3")
 
 
 def test_the_agent_knows_every_module_and_no_other() -> None:
     from lunops.agent.registry import MODULES as agents
 
-    assert set(MODULES) == set(agents) - {"undo"} == set(ONE_OF_EACH)
+    assert set(MODULES) == set(agents) - {"undo", "zfs_receive"} == set(ONE_OF_EACH)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_key_of_an_item_is_its_dataset_or_its_snapshot_through_all_modules(module: str) -> None:
     # What fails later takes back what was made for the same key, and a snapshot of a LUN is not to go with the LUN.
-    assert item(module, ONE_OF_EACH[module]).key == ("tank/n1@1" if module in ABOUT_SNAPSHOTS else "tank/n1")
+    assert item(module, ONE_OF_EACH[module]).key == KEYS.get(module, "tank/n1")
 
 
 def test_a_clone_carries_the_marks_of_its_lun_and_of_the_run() -> None:

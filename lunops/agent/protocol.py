@@ -5,6 +5,8 @@ Controller to agent:
      "items": [{"key": "…", "args": {…}}], "timeout_s": 600}
     {"do": "undo", "id": "undo:01:zfs_clone", "items": [{"key": "…", "made": […]}]}
     {"do": "cancel"}                       ends the running task between two items
+    {"do": "pipe", "id": "…", "side": "send|receive", "args": {…}, "stall_s": 120}
+                                           be one end of a stream, see lunops.agent.pipe
     end of input                           as cancel, then the agent ends
 Agent to controller:
     {"event": "hello", "protocol": 1, "python": "3.11.2", "hostname": "jbod-01", "pid": 812, "uid": 0}
@@ -13,6 +15,8 @@ Agent to controller:
      "error": "…", "fix": "…", "rolled_back": ["…"], "left_behind": ["…"], "made": […], "seconds": 0.12,
      "data": …}                            what a task that only looks has found; left out where there is nothing
     {"event": "task_finished", "id": "…", "seconds": 1.2, "wait_s": 0.0}
+    {"event": "pipe_started", "id": "…"}   what follows, or is awaited, are frames
+    {"event": "pipe_finished", "id": "…", "code": 0, "said": "…", "bytes": 12, "stalled": ""}
     {"event": "alive"}                     every ALIVE_S seconds while a task runs, so that silence means loss
     {"event": "error", "what": "…"}        the agent could not take what it was sent; it ends after that
 

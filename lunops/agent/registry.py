@@ -11,9 +11,11 @@ from lunops.agent import (
     holds,
     listing,
     promote,
+    receive,
     rename,
     resize,
     rollback,
+    send,
     set_properties,
     snapshot,
     target,
@@ -44,4 +46,6 @@ MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
     "zfs_set": set_properties.run,
     "zfs_snapshot": snapshot.run,
     "zfs_volume": create.volumes,
+    "zfs_receive": receive.run,  # the other half of zfs_send, which alone asks for it
+    "zfs_send": send.run,
 }

@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 
+from lunops.agent import pipe, receive, send
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.protocol import ALIVE_S, PROTOCOL
 from lunops.agent.registry import MODULES
@@ -54,7 +55,12 @@ class Agent:
         )
         try:
             for line in stdin:
-                self._take(json.loads(line))
+                request = json.loads(line)
+                if request["do"] == "pipe":
+                    if not self._pipe(request, stdin):
+                        break
+                else:
+                    self._take(request)
         except (ValueError, KeyError, TypeError) as error:
             self.send(event="error", what="not a request of protocol %d: %r" % (PROTOCOL, error))
         self._cancel()
@@ -100,6 +106,20 @@ class Agent:
         self._thread = threading.Thread(target=self._run, args=(task, module, work, args), daemon=True)
         self._thread.start()
 
+    def _pipe(self, request: Dict[str, Any], stdin: BinaryIO) -> bool:
+        """Be one end of a stream; return whether the protocol goes on after it."""
+        if self._thread is not None:
+            self._thread.join()
+        argv = (receive if request["side"] == pipe.RECEIVE else send).command(request["args"])
+        stream = pipe.Stream(self._system, stdin, self._stdout, float(request["stall_s"]))
+        self.send(event="pipe_started", id=request["id"])
+        try:
+            over, is_whole = stream.run(request["side"], argv)
+        except OSError:
+            return False  # the controller is gone
+        self.send(event="pipe_finished", id=request["id"], **over)
+        return stream.drain() if request["side"] == pipe.RECEIVE and not is_whole else is_whole
+
     def _run(self, task: str, module: str, work: Work, items: list[Item]) -> None:
         self.send(event="task_started", id=task)
         over = threading.Event()
@@ -122,6 +142,7 @@ class Agent:
             if item.key not in work.reported:
                 work.report(item, Outcome().fail(ItemError(error or "was not done", fix)), 0.0)
         over.set()
+        alive.join()  # nothing of it may come behind the end: a stream may begin there
         seconds = self._system.monotonic() - begun
         self.send(event="task_finished", id=task, seconds=round(seconds, 6), wait_s=round(work.wait_s, 6))
 

@@ -16,6 +16,8 @@ import stat
 import subprocess
 import time
 
+from lunops.agent.piped import Piped
+
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import Iterator, Sequence
@@ -70,6 +72,10 @@ class System:
             # A process stuck in the kernel does not even die of this: do not wait for it.
             return Output(-9, "", "no answer within %d s; ended" % timeout_s)
         return Output(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+    def pipe(self, argv: Sequence[str], *, feed: bool) -> Piped:
+        """Start a command to read from, or to feed; raises OSError if it is not there."""
+        return Piped(argv, feed=feed)
 
     def read(self, path: str) -> str:
         """Return the file's text."""

@@ -3,13 +3,14 @@
 made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on it
     | ["perhaps", DATASET, RUN, STORAGE OBJECT]   the agent died at it: the same, if it is there and carries the mark
     | ["volume" or "filesystem", DATASET, RUN, ""]   and those that properties and resize tell
+    | ["received", DATASET, RUN, TAG, GUID, TAG BEFORE or ""]   a snapshot that zfs_send brought here
     | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
     | what lunops.agent.undo_snapshot takes back
 """
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, properties, records, remove, resize, undo_snapshot, zfs
+from lunops.agent import absent, destroy, lio, properties, receive, records, remove, resize, undo_snapshot, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -114,6 +115,7 @@ KINDS: Dict[str, UndoKind] = {
     "perhaps": UndoKind(_clone, _destroy_by_hand),
     "resize": UndoKind(resize.take_back, resize.by_hand),
     "set": UndoKind(properties.take_back, properties.by_hand),
+    "received": UndoKind(receive.take_back, receive.by_hand),
     "target": UndoKind(_made_target, _target_by_hand),
     "volume": UndoKind(_clone, _destroy_by_hand),
     **undo_snapshot.KINDS,

@@ -130,3 +130,21 @@ def shown(argv: List[str]) -> str:
         words.append(argv[index])
         index += 1
     return " ".join(words)
+
+
+def snapshots(system: System, names: Iterable[str]) -> Dict[str, List[Tuple[str, str]]]:
+    """Return, for each dataset that exists, its snapshots as (tag, guid), the oldest first."""
+    found: Dict[str, List[Tuple[str, str]]] = {}
+    wanted = sorted(set(names))
+    for start in range(0, len(wanted), _NAMES_AT_ONCE):
+        some = wanted[start : start + _NAMES_AT_ONCE]
+        argv = ["zfs", "list", "-Hp", "-t", "snapshot", "-d", "1", "-o", "name,guid", "-s", "createtxg"]
+        output = system.run([*argv, *some])
+        unclear = [line for line in output.err.splitlines() if line.strip() and not _MISSING.match(line.strip())]
+        if unclear or output.code not in (0, 1):
+            raise ItemError("zfs list failed: %s" % said(output))
+        for line in output.out.splitlines():
+            name, guid = line.split("\t")
+            dataset, tag = name.split("@")
+            found.setdefault(dataset, []).append((tag, guid))
+    return found

@@ -15,6 +15,7 @@ _STYLES = {
     Status.FAILED: "red",
     Status.UNREACHABLE: "bold red",
 }
+_WIDTH = 79
 
 
 class Output:
@@ -22,6 +23,7 @@ class Output:
 
     def __init__(self, stream: TextIO, *, colour: bool) -> None:
         self._stream = stream
+        self._passing = False  # a passing line stands on the terminal
         self._console = None
         if colour:
             from rich.console import Console  # 50 ms that a pipe need not wait for
@@ -30,12 +32,22 @@ class Output:
 
     def lines(self, lines: Iterable[Line]) -> None:
         """Print lines."""
+        if self._passing:
+            self._passing = False
+            self._stream.write("\r\x1b[K")
         for line in lines:
             if self._console is None:
                 print(line.text, file=self._stream)
             else:
                 self._console.print(line.text, style=_STYLES.get(line.status) if line.status else None, markup=False)
         self._stream.flush()
+
+    def passing(self, text: str) -> None:
+        """Show a line until the next one comes; on a terminal only."""
+        if self._stream.isatty():
+            self._passing = True
+            self._stream.write(f"\r\x1b[K{text[:_WIDTH]}")
+            self._stream.flush()
 
 
 class Printer:
@@ -55,6 +67,11 @@ class Printer:
 
     def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
         """Print nothing: items are told with their task."""
+
+    def progress(self, head: str, _task: Task, item_key: str, done_bytes: int, total_bytes: int) -> None:
+        """Show how far an item is, on a terminal."""
+        percent = f", {100 * done_bytes // total_bytes} %" if total_bytes else ""
+        self._output.passing(f"[{head}] {item_key}: {done_bytes} of {total_bytes} bytes{percent}")
 
     def task_ended(self, result: TaskResult) -> None:
         """Print the task's lines, under its heading; a task that was not begun is only counted."""

@@ -27,8 +27,8 @@ class Timeouts:
 class Channel(Protocol):
     """A byte pipe to one running agent."""
 
-    def send(self, data: bytes) -> None:
-        """Send all of it.
+    def send(self, data: bytes, timeout_s: float | None = None) -> None:
+        """Send all of it; `timeout_s` is another one than that of the connection.
 
         Raises `UnreachableError` when the pipe is broken, `DeadlineError` when nobody takes it in time.
         """
@@ -38,6 +38,9 @@ class Channel(Protocol):
 
         Raises `UnreachableError` when it is the connection that ended, not the agent.
         """
+
+    def hold_little(self) -> None:
+        """Keep no more than a few MiB unread from now on: a stream comes."""
 
     def stderr_tail(self) -> str:
         """Return the last lines that the agent's process wrote to its standard error."""

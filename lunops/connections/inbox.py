@@ -6,6 +6,7 @@ import threading
 from collections import deque
 
 _FULL_BYTES = 64 << 20  # as much unread output stops the pump, and by it the agent; far above any task's events
+_STREAM_BYTES = 4 << 20  # the same while a stream is read, which may come faster than it goes on
 _TAIL_BYTES = 8 << 10
 
 
@@ -15,16 +16,22 @@ class Inbox:
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._size = 0
+        self._full = _FULL_BYTES
         self._ended = False
         self._changed = threading.Condition()
 
     def put(self, data: bytes) -> None:
         """Add bytes; wait while far too much is unread."""
         with self._changed:
-            self._changed.wait_for(lambda: self._size < _FULL_BYTES or self._ended)
+            self._changed.wait_for(lambda: self._size < self._full or self._ended)
             self._chunks.append(data)
             self._size += len(data)
             self._changed.notify_all()
+
+    def hold_little(self) -> None:
+        """Keep no more unread from now on than a stream needs."""
+        with self._changed:
+            self._full = _STREAM_BYTES
 
     def end(self) -> None:
         """Say that nothing more will come."""

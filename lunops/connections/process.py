@@ -64,9 +64,10 @@ class ProcessChannel:
         """The process's id, which is its group's as well."""
         return self._process.pid
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, timeout_s: float | None = None) -> None:
         """Write to its standard input."""
-        deadline = time.monotonic() + self._send_s
+        patience_s = self._send_s if timeout_s is None else timeout_s
+        deadline = time.monotonic() + patience_s
         with self._sending:
             rest = memoryview(data)
             while rest:
@@ -74,10 +75,10 @@ class ProcessChannel:
                     raise UnreachableError("the connection to the agent was closed")
                 try:
                     rest = rest[os.write(self._stdin.fileno(), rest) :]
-                    deadline = time.monotonic() + self._send_s
+                    deadline = time.monotonic() + patience_s
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        raise DeadlineError(f"the agent took no input for {self._send_s:g} s") from None
+                        raise DeadlineError(f"the agent took no input for {patience_s:g} s") from None
                     poll = select.poll()
                     poll.register(self._stdin.fileno(), select.POLLOUT)
                     poll.poll(_TICK_S * 1000)
@@ -87,6 +88,10 @@ class ProcessChannel:
     def receive(self, timeout_s: float) -> bytes | None:
         """Return bytes of its standard output."""
         return self._inbox.get(timeout_s)
+
+    def hold_little(self) -> None:
+        """Keep no more than a few MiB of its standard output unread."""
+        self._inbox.hold_little()
 
     def stderr_tail(self) -> str:
         """Return the last lines of its standard error."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from lunops.connections.base import Channel, Timeouts
 from lunops.connections.events import Event, Hello, Lines, read_hello, read_item
+from lunops.connections.pipe import Pipe
 from lunops.connections.startup import how_it_ended, started_in_vain
 from lunops.errors import AgentError, DeadlineError, HeadError, LunopsError, PrivilegeError, UnreachableError
 from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult, Times
@@ -104,6 +105,26 @@ class Session:
         if error := str(answer.finished.get("error") or ""):
             raise AgentError(error, where=f"{self._host.name}, undo:{task_id}", fix=str(answer.finished.get("fix")))
         return answer.items
+
+    def pipe(self, side: str, args: Json, *, stall_s: float) -> Pipe:
+        """Make the head one end of a stream: `send` or `receive`, with what `lunops.agent` builds its command from.
+
+        The session takes tasks again once the stream's end was heard and was whole; in any other case close it.
+        Raises `HeadError`.
+        """
+        where = f"{self._host.name}, zfs {side}"
+        if self._broken:
+            raise UnreachableError(f"the session is of no more use: {self._broken}", where=where, fix="connect again")
+        request = {"do": "pipe", "id": f"pipe:{side}", "side": side, "args": args, "stall_s": stall_s}
+        try:
+            self._channel.hold_little()
+            self._channel.send(_line(request))
+            is_source = side == "send"
+            return Pipe(self._channel, str(request["id"]), is_source=is_source, start_s=self._timeouts.hello_s)
+        except BaseException as error:
+            self._broken = str(error) or type(error).__name__
+            self._channel.close()
+            raise _placed(error, where) from None
 
     def cancel(self) -> None:
         """Let the running task end between two items; from any thread. Nothing happens when none runs."""

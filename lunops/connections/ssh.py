@@ -88,12 +88,13 @@ class SshChannel:
         for pump in self._pumps:
             pump.start()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, timeout_s: float | None = None) -> None:
         """Send to the command's standard input."""
+        patience_s = self._timeouts.send_s if timeout_s is None else timeout_s
         with self._sending:
             rest = memoryview(data)
             while rest:
-                rest = rest[self._send_some(bytes(rest[:_CHUNK_BYTES])) :]
+                rest = rest[self._send_some(bytes(rest[:_CHUNK_BYTES]), patience_s) :]
 
     def receive(self, timeout_s: float) -> bytes | None:
         """Return bytes of the command's standard output."""
@@ -101,6 +102,10 @@ class SshChannel:
         if data == b"" and not self._channel.eof_received and self.exit_code() is None:
             raise self._lost()
         return data
+
+    def hold_little(self) -> None:
+        """Keep no more than a few MiB of its standard output unread."""
+        self._inbox.hold_little()
 
     def stderr_tail(self) -> str:
         """Return the last lines of the command's standard error."""
@@ -130,11 +135,11 @@ class SshChannel:
             for pump in self._pumps:
                 pump.join(2 * _TICK_S)
 
-    def _send_some(self, data: bytes) -> int:
+    def _send_some(self, data: bytes, patience_s: float) -> int:
         """Send as much as the window lets through; return how much that was."""
-        deadline = time.monotonic() + self._timeouts.send_s
+        deadline = time.monotonic() + patience_s
         # The deadline is for a full window; the watchdog for a full socket, on which paramiko waits for ever.
-        with Watchdog(self._timeouts.send_s, self._transport.close) as watchdog:
+        with Watchdog(patience_s, self._transport.close) as watchdog:
             while not watchdog.barked and time.monotonic() < deadline:
                 try:
                     if sent := self._channel.send(data):
@@ -147,7 +152,7 @@ class SshChannel:
                 else:
                     if not watchdog.barked:
                         raise self._lost()
-        raise DeadlineError(f"the head took no input for {self._timeouts.send_s:g} s")
+        raise DeadlineError(f"the head took no input for {patience_s:g} s")
 
     def _lost(self) -> UnreachableError:
         reason = self._transport.get_exception()

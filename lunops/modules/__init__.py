@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lunops.modules import device, lio, snapshots, volumes, zfs
+from lunops.modules import device, lio, sending, snapshots, volumes, zfs
 from lunops.modules.base import AnyModule, Context, Module
 
 __all__ = ["MODULES", "Context", "Module"]
@@ -16,6 +16,7 @@ _FILES = (
     lio,
     volumes,
     snapshots,
+    sending,
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, PlainValidator
@@ -31,6 +31,7 @@ class Context:
     host: Host
     templates: Templates
     run: str = ""  # whose work it is; a run takes back, or goes on with, only what carries its own mark
+    hosts: Mapping[str, Host] = field(default_factory=dict)  # all heads of the inventory, for what needs two
 
 
 @dataclass(frozen=True, kw_only=True)

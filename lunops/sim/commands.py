@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Sequence
 
+from lunops.agent.piped import Piped
 from lunops.agent.system import Output
 from lunops.sim.faults import Struck
 from lunops.sim.state import State
@@ -47,6 +49,12 @@ class Commands:
             text = text.replace("{name}", argv[-1]).replace("{command}", " ".join(argv))
             return Output(fault.code, "", text.rstrip("\n") + "\n")
         return Output(127, "", f"{argv[0]}: No such file or directory")
+
+    def pipe(self, argv: Sequence[str], *, feed: bool) -> Piped:
+        """Start a command to read from, or to feed."""
+        if list(argv[:2]) != ["zfs", "receive" if feed else "send"]:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", argv[0])
+        return self._zfs.sending.start(argv, feed=feed)
 
     def _udevadm(self, kind: str, words: Sequence[str]) -> Output:
         what = " ".join(["udevadm", *words])

@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 
+from lunops.agent.piped import Piped
 from lunops.agent.system import Output, System
 from lunops.sim import locks
 from lunops.sim.faults import Struck
@@ -23,6 +24,10 @@ class SimulatedSystem(Machine, System):
     def run(self, argv: Sequence[str], timeout_s: float = 300.0) -> Output:
         """Run a command of the head's."""
         return self._commands.run(argv, timeout_s)
+
+    def pipe(self, argv: Sequence[str], *, feed: bool) -> Piped:
+        """Start a command to read from, or to feed."""
+        return self._commands.pipe(argv, feed=feed)
 
     def read(self, path: str) -> str:
         """Return the file's text."""

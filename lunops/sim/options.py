@@ -20,6 +20,16 @@ _USAGE = {
     "\trename -r <snapshot> <snapshot>\n",
     "list": "\tlist [-Hp] [-r|-d max] [-o property[,...]] [-s property]...\n"
     "\t    [-S property]... [-t type[,...]] [filesystem|volume|snapshot] ...\n",
+    "receive": "\treceive [-vMnsFhu] [-o <property>=<value>] ... [-x <property>] ...\n"
+    "\t    <filesystem|volume|snapshot>\n"
+    "\treceive [-vMnsFhu] [-o <property>=<value>] ... [-x <property>] ... \n"
+    "\t    [-d | -e] <filesystem>\n"
+    "\treceive -A <filesystem|volume>\n",
+    "send": "\tsend [-DnPpRVvLecwhb] [-[i|I] snapshot] <snapshot>\n"
+    "\tsend [-DnVvPLecw] [-i snapshot|bookmark] <filesystem|volume|snapshot>\n"
+    "\tsend [-DnPpVvLec] [-i bookmark|snapshot] --redact <bookmark> <snapshot>\n"
+    "\tsend [-nVvPe] -t <receive_resume_token>\n"
+    "\tsend [-PnVv] --saved filesystem\n",
     "set": "\tset <property=value> ... <filesystem|volume|snapshot> ...\n",
     "get": '\tget [-rHp] [-d max] [-o "all" | field[,...]]\n'
     "\t    [-t type[,...]] [-s source[,...]]\n"

@@ -133,6 +133,7 @@ NATIVE: Mapping[str, Property] = {
         _words("relatime", "f", "off on"),
         _words("redundant_metadata", "fv", "all most"),
         _words("overlay", "f", "on off"),
+        *_read_only("receive_resume_token", "fv"),
         Property(name="encryption", kinds=_kinds("fvs"), default="off", is_once=True),
         Property(name="keylocation", kinds=_kinds("fv"), default="none"),
         Property(name="keyformat", kinds=_kinds("fv"), default="none", is_once=True),

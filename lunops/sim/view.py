@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lunops.sim import facts, properties
 from lunops.sim.datasets import Dataset, Datasets, parent_name
+from lunops.sim.partial import token as partial_token
 from lunops.sim.properties import NATIVE, SNAPSHOT
 from lunops.sim.state import State
 from lunops.sim.tree import below
@@ -81,6 +82,8 @@ class View:
         return self._free[pool][1]
 
     def _has(self, dataset: Dataset, key: str) -> bool:
+        if key == "receive_resume_token":
+            return bool(partial_token(self._state, dataset.name))
         return key != "origin" or bool(dataset.origin)
 
     def _locals(self, name: str) -> dict[str, str]:
@@ -138,6 +141,8 @@ class View:
                 return "no" if off else "yes"
             case "written" | "userrefs" | "defer_destroy":
                 return facts.computed(self._state, dataset, key)
+            case "receive_resume_token":
+                return partial_token(self._state, dataset.name) or "-"
             case "version":
                 return "5"
             case "filesystem_count" | "snapshot_count":

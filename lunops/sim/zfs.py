@@ -14,6 +14,7 @@ from lunops.sim.listing import Listing
 from lunops.sim.options import CommandError, DoneInPart, Options, misuse, unknown
 from lunops.sim.properties import FILESYSTEM, VOLUME, BadPropertyError
 from lunops.sim.renaming import Renaming
+from lunops.sim.sending import Sending
 from lunops.sim.snapshots import Snapshots
 from lunops.sim.state import State
 from lunops.sim.udev import Udev
@@ -36,8 +37,10 @@ class Zfs:
         self._listing = Listing(state)
         self._snapshots = Snapshots(state)
         holding = Holding(state)
+        self.sending = Sending(state, udev)
         self._reading: Mapping[str, Callable[[Sequence[str]], str]] = {
             "zfs list": self._listing.datasets,
+            "zfs send": self.sending.estimate,
             "zfs get": self._listing.values,
             "zfs holds": holding.listed,
             "zpool list": self._listing.pools,
@@ -52,6 +55,7 @@ class Zfs:
             "zfs hold": holding.hold,
             "zfs inherit": self._inherit,
             "zfs promote": self._snapshots.promote,
+            "zfs receive": self.sending.abort,
             "zfs release": holding.release,
             "zfs rename": Renaming(state, self._parents).run,
             "zfs rollback": self._snapshots.rollback,

@@ -251,6 +251,7 @@ class _Kept:
     def __init__(self, session: Session) -> None:
         self.run = session.run
         self.undo = session.undo
+        self.pipe = session.pipe
         self.cancel = session.cancel
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ class SnapshotsSuite:
         before = bench.datasets()
         wanted: list[dict[str, Any]] = [
             {"datasets": [a, b], "name": "t", "properties": {"org.example:why": "it's; $(new)"}},
-            {"datasets": [c], "name": "-t"},
+            {"datasets": [c], "name": "_t"},
         ]
 
         checked = bench.do("zfs_snapshot", *wanted, check=True)
@@ -33,7 +33,7 @@ class SnapshotsSuite:
         assert statuses(checked) == statuses(done) == [CHANGED, CHANGED]
         assert unchanged == before
         assert checked.items[0].changes == done.items[0].changes
-        assert set(there) - set(before) == {f"{a}@t", f"{b}@t", f"{c}@-t"}
+        assert set(there) - set(before) == {f"{a}@t", f"{b}@t", f"{c}@_t"}
         assert bench.property(f"{a}@t", "createtxg") == bench.property(f"{b}@t", "createtxg")
         assert bench.property(f"{a}@t", "lunops:managed") == ("1", "local")
         assert bench.property(f"{a}@t", "lunops:made") == ("r1", "local")
