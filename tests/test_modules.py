@@ -25,12 +25,14 @@ IQN = "iqn.2024-01.org.example:n1"
 CLONE = {"src": "tank/golden@1", "dst": "tank/n1", "wwn": IQN}
 TARGET = {"dataset": "tank/n1", "wwn": IQN, "initiators": ["iqn.2024-01.org.example:i1"]}
 ONE_OF_EACH: dict[str, dict[str, Any]] = {
+    "boot_order": {},
     "zfs_clone": CLONE,
     "wait_for_device": {"dataset": "tank/n1"},
     "lio_target": TARGET,
     "lio_absent": {"dataset": "tank/n1", "wwn": IQN},
     "zfs_destroy": {"dataset": "tank/n1"},
 }
+OTHER_KEYS = {"boot_order": "head"}  # of what is no dataset
 
 
 def item(module: str, args: Any, *, templates: Templates = SHIPPED, run: str = "") -> Item:
@@ -45,7 +47,7 @@ def test_the_agent_knows_every_module_and_no_other() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_key_of_an_item_is_its_dataset_through_all_modules(module: str) -> None:
-    assert item(module, ONE_OF_EACH[module]).key == "tank/n1"
+    assert item(module, ONE_OF_EACH[module]).key == OTHER_KEYS.get(module, "tank/n1")
 
 
 def test_a_clone_carries_the_marks_of_its_lun_and_of_the_run() -> None:

@@ -7,7 +7,7 @@ made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on 
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, records, remove, zfs
+from lunops.agent import absent, boot_order, destroy, lio, records, remove, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -103,8 +103,10 @@ def _target_by_hand(step: Sequence[Any]) -> str:
 
 
 KINDS: Dict[str, UndoKind] = {
+    "boot_file": UndoKind(boot_order.take_back_file, boot_order.file_by_hand),
     "clone": UndoKind(_clone, _destroy_by_hand),
     "parent": UndoKind(_made_parent, _destroy_by_hand),
     "perhaps": UndoKind(_clone, _destroy_by_hand),
     "target": UndoKind(_made_target, _target_by_hand),
+    "unit_enabled": UndoKind(boot_order.take_back_enabled, boot_order.enabled_by_hand),
 }

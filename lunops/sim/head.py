@@ -134,7 +134,7 @@ class SimulatedSystem(Machine, System):
             raise refuse(errno.ENOTTY, device)
         return self._udev.dataset(path)
 
-    def make_dirs(self, path: str) -> None:
+    def make_dirs(self, path: str, mode: int = 0o700) -> None:  # noqa: ARG002 - folders have no modes here
         """Make a folder and what is missing above it."""
         if self._kind(path, follow=True) == "dir":
             return
@@ -148,7 +148,16 @@ class SimulatedSystem(Machine, System):
                 elif kind != "dir":
                     raise refuse(errno.EEXIST, done)
 
-    def replace(self, path: str, text: str) -> None:
+    def mode(self, path: str) -> int:
+        """Return the permission bits of a file; those of a folder are always the same."""
+        path, kind = self._there(path)
+        return self._files.mode(path) if kind == "file" else 0o755
+
+    def lock_holder(self, path: str) -> str:
+        """Return who holds a lock; the empty text if nobody does."""
+        return locks.holder(self._locks, self._tree.canonical(path, follow=True))
+
+    def replace(self, path: str, text: str, mode: int = 0o600) -> None:
         """Replace a file so that a crash leaves the old or the new one whole."""
         with self._changing("replace", path, text=text):
             path = self._tree.canonical(path, follow=False)  # rename(2) does not follow a link
@@ -157,6 +166,7 @@ class SimulatedSystem(Machine, System):
             if self._tree.part(path) is not self._files:
                 raise refuse(errno.EACCES, path)
             self._files.put(path, "file", text)
+            self._files.set_mode(path, mode)
 
     @contextlib.contextmanager
     def lock(self, path: str, timeout_s: float) -> Iterator[None]:

@@ -1,0 +1,31 @@
+"""The modules for a head as a whole: that it serves its LUNs after a boot, and how it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lunops.model import Item
+from lunops.modules.base import AnyModule, Context, Module
+from lunops.validate import Checked
+
+HEAD = "head"  # the key of an item that is no dataset, but the head itself
+
+
+class BootOrder(Checked):
+    """Whether the head waits for its volumes before it restores its targets, and for how long at most."""
+
+    state: Literal["present", "absent"] = "present"
+    wait_s: Annotated[int, Field(gt=0, le=3600)] = 120
+
+
+def _boot_order(args: BootOrder, context: Context) -> Item:  # noqa: ARG001 - every head is treated alike
+    return Item(key=HEAD, args={"state": args.state, "wait_s": args.wait_s})
+
+
+BOOT_ORDER = Module(
+    name="boot_order", summary="have targets restored at boot after their volumes", args=BootOrder, expand=_boot_order
+)
+
+MODULES: tuple[AnyModule, ...] = (BOOT_ORDER,)
