@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from lunops.head_run import HeadRun, HeadSession, Observer, Silent, failed_keys
+from lunops.head_run import HeadRun, HeadSession, Observer, Silent, failed_keys, needs_lio
 from lunops.model import HeadPlan, Host, ItemResult, Plan, RunResult, Task, TaskResult
 
 __all__ = ["HeadRun", "Observer", "Silent", "failed_keys", "run_plan"]
@@ -97,7 +97,14 @@ def _run_head(
     plan: HeadPlan, state: _State, connect: Callable[[Host], HeadSession], *, check: bool, waited_s: float
 ) -> None:
     """Do all of one head's tasks, then take back what failed items left."""
-    head = HeadRun(plan.host, connect=connect, observer=state.observer, check=check, waited_s=waited_s)
+    head = HeadRun(
+        plan.host,
+        connect=connect,
+        observer=state.observer,
+        check=check,
+        waited_s=waited_s,
+        for_lio=needs_lio(plan.tasks),
+    )
     with state.lock:
         state.running.append(head)
     if state.cancelled.is_set():

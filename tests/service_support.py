@@ -13,7 +13,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 from lunops import inventory
-from lunops.errors import UnreachableError
+from lunops.errors import UnreachableError, WedgedError
 from lunops.inventory import Inventory
 from lunops.job_engine import Progress, Work
 from lunops.jobs import Jobs, Outside
@@ -95,6 +95,9 @@ class _Session:
         assert task_id
         self._head.undone.append(tuple(made))
         return tuple(ItemResult(key=key, status=Status.CHANGED, changes=("undone",)) for key in made)
+
+    def wedged(self) -> WedgedError | None:
+        return None
 
     def cancel(self) -> None:
         raise AssertionError("nobody cancels")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lunops.errors import HeadError
+from lunops.errors import HeadError, WedgedError
 from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult, Times
 
 Answer = Callable[[Task, Item], ItemResult]
@@ -37,6 +37,7 @@ class Heads:
     answer: Answer = changed
     breaks: Mapping[tuple[str, str], HeadError] = field(default_factory=dict)  # (head, module) → raised after one item
     unreachable: Mapping[str, HeadError] = field(default_factory=dict)  # head → raised by connect
+    wedged: Mapping[str, WedgedError] = field(default_factory=dict)  # head → why it takes no LIO work
     undo_breaks: HeadError | None = None
     hold: threading.Event | None = None  # items wait for it, or for cancel
     connected: list[str] = field(default_factory=list)
@@ -100,6 +101,10 @@ class FakeSession:
         return tuple(
             ItemResult(key=key, status=Status.CHANGED, changes=(f"destroy {key}",), seconds=0.1) for key in made
         )
+
+    def wedged(self) -> WedgedError | None:
+        """Be well, or wedged, as told."""
+        return self._heads.wedged.get(self._host.name)
 
     def cancel(self) -> None:
         """End between two items."""

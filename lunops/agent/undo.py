@@ -7,7 +7,7 @@ made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on 
 
 from __future__ import annotations
 
-from lunops.agent import absent, boot_order, destroy, lio, records, remove, zfs
+from lunops.agent import absent, boot_order, destroy, lio, records, remove, wedged, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -23,9 +23,15 @@ if TYPE_CHECKING:
 
 def run(work: Work, items: Sequence[Item]) -> None:
     """Take back each item's `made`; what cannot be is left behind, with the command that would do it."""
+    stuck = wedged.reason(work.system)
     for item in items:
         begun = work.system.monotonic()
         outcome = Outcome()
+        if stuck is not None:  # even looking at LIO may hang: what is to be taken back is told
+            outcome.fail(stuck)
+            outcome.left_behind = [KINDS[step[0]].by_hand(step) for step in reversed(item.args["made"])]
+            work.report(item, outcome, 0.0)
+            continue
         for step in reversed(item.args["made"]):
             try:
                 KINDS[step[0]].take_back(work, step, outcome)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator, Sequence
 
 from lunops.agent.system import Output, System
 from lunops.sim import locks
-from lunops.sim.faults import Struck
+from lunops.sim.faults import Fault, Struck
 from lunops.sim.machine import POOL_SIZE, SAVECONFIG, Machine
 from lunops.sim.state import die
 from lunops.sim.tree import Kind, parent_of, refuse
@@ -189,12 +190,14 @@ class SimulatedSystem(Machine, System):
                 if fault.die:
                     die()
                 raise refuse(fault.errno or errno.ENOSPC, path) from None
+            _hang(fault)
             raise refuse(fault.errno or errno.EIO, path) from None
 
     def _observe(self, kind: str, path: str) -> None:
         try:
             self._state.observation(kind, path)
         except Struck as struck:
+            _hang(struck.fault)
             number = struck.fault.errno or errno.EIO
             raise OSError(number, os.strerror(number), path) from None
 
@@ -219,3 +222,9 @@ class SimulatedSystem(Machine, System):
         if self._tree.part(path) is not self._files:
             raise refuse(errno.EPERM, path)
         self._files.remove(path)
+
+
+def _hang(fault: Fault) -> None:
+    """Keep this thread for as long as the fault says; nothing of the head is locked meanwhile."""
+    if fault.effect == "hang":
+        time.sleep(fault.hang_s)

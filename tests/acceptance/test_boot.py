@@ -48,7 +48,7 @@ def restored(eyes: LabEyes) -> None:
 
 
 @pytest.fixture
-def eyes(bench: Bench) -> Iterator[LabEyes]:
+def lossy(bench: Bench) -> Iterator[LabEyes]:
     """The head, on which udev loses links until the test is over."""
     assert isinstance(bench.eyes, LabEyes)
     yield bench.eyes
@@ -56,8 +56,9 @@ def eyes(bench: Bench) -> Iterator[LabEyes]:
 
 
 def test_a_head_that_lost_its_power_serves_every_lun_again_although_udev_loses_links(
-    bench: Bench, eyes: LabEyes
+    bench: Bench, lossy: LabEyes
 ) -> None:
+    eyes = lossy
     luns = bench.luns(COUNT)
     wanted = {lun.wwn for lun in luns}
     created = bench.create(luns)

@@ -247,6 +247,7 @@ class _Kept:
     def __init__(self, session: Session) -> None:
         self.run = session.run
         self.undo = session.undo
+        self.wedged = session.wedged
         self.cancel = session.cancel
 
     def close(self) -> None:
