@@ -26,13 +26,14 @@ CLONE = {"src": "tank/golden@1", "dst": "tank/n1", "wwn": IQN}
 TARGET = {"dataset": "tank/n1", "wwn": IQN, "initiators": ["iqn.2024-01.org.example:i1"]}
 ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "boot_order": {},
+    "doctor": {},
     "zfs_clone": CLONE,
     "wait_for_device": {"dataset": "tank/n1"},
     "lio_target": TARGET,
     "lio_absent": {"dataset": "tank/n1", "wwn": IQN},
     "zfs_destroy": {"dataset": "tank/n1"},
 }
-OTHER_KEYS = {"boot_order": "head"}  # of what is no dataset
+OTHER_KEYS = {"boot_order": "head", "doctor": "head"}  # of what is no dataset
 
 
 def item(module: str, args: Any, *, templates: Templates = SHIPPED, run: str = "") -> Item:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lunops.agent import absent, boot_order, clone, destroy, device, target, undo
+from lunops.agent import absent, boot_order, clone, destroy, device, doctor, target, undo
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
     "boot_order": boot_order.run,
+    "doctor": doctor.run,
     "lio_absent": absent.run,
     "lio_target": target.run,
     "undo": undo.run,

@@ -28,4 +28,17 @@ BOOT_ORDER = Module(
     name="boot_order", summary="have targets restored at boot after their volumes", args=BootOrder, expand=_boot_order
 )
 
-MODULES: tuple[AnyModule, ...] = (BOOT_ORDER,)
+
+class Doctor(Checked):
+    """How bad a finding has to be for the task to fail."""
+
+    fail_on: Literal["error", "warning", "never"] = "error"
+
+
+def _doctor(args: Doctor, context: Context) -> Item:
+    return Item(key=HEAD, args={"fail_on": args.fail_on, "pools": list(context.host.pools)})
+
+
+DOCTOR = Module(name="doctor", summary="look for what is wrong on a head", args=Doctor, expand=_doctor)
+
+MODULES: tuple[AnyModule, ...] = (BOOT_ORDER, DOCTOR)

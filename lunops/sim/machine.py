@@ -13,6 +13,7 @@ from lunops.sim.commands import Commands
 from lunops.sim.configfs import TOP, Configfs
 from lunops.sim.faults import Faults
 from lunops.sim.sessions import LoginRefusedError, Session
+from lunops.sim.standing import put_file, standing_files
 from lunops.sim.state import Change, State
 from lunops.sim.systemd import Systemd
 from lunops.sim.tree import Files, Kind, Part, Tree, below, parent_of, refuse
@@ -49,6 +50,8 @@ class Machine:
             if self._files.kind("/run") is None:
                 for folder in _FOLDERS:
                     self._files.put(folder, "dir")
+                for path_, text in standing_files().items():
+                    put_file(self._files, path_, text)
                 for link, target in _LINKS.items():
                     self._files.put(link, "link", target)
             for pool in pools:
