@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from lunops import doctor
 from lunops.agent.doctor_judge import CHECKS, judge
 from lunops.agent.doctor_judge_lio import naa_prefix
+from lunops.agent.doctor_machine import devnodes
 from lunops.agent.doctor_pools import _pools
 from lunops.errors import AgentError, DeadlineError, HostKeyError, PrivilegeError, UnreachableError
 from lunops.model import Host, ItemResult, Status, Task, TaskResult
@@ -78,6 +79,17 @@ def test_what_zpool_says_of_pools_is_read_with_scrubs_and_without() -> None:
     assert (p["errors"], p["free"]) == ("No known data errors", 50)
     assert (q["scrubbed_at"], q["size"], q["health"]) == (None, 0, "SUSPENDED")
     assert q["errors"].startswith("List of errors unavailable")
+
+
+def test_the_names_that_multipath_leaves_alone_are_read_as_it_prints_them() -> None:
+    text = (
+        'defaults {\n\tverbosity 2\n}\nblacklist {\n\tdevice {\n\t\tvendor "SGI"\n\t\tdevnode "x"\n\t}\n'
+        '\tdevnode "!^(sd[a-z]|dasd[a-z]|nvme[0-9])"\n\tdevnode ^zd  # zvols\n}\n'
+        'blacklist_exceptions {\n\tproperty "(SCSI_IDENT_|ID_WWN)"\n}\n'
+    )
+
+    assert devnodes(text, "blacklist") == ["!^(sd[a-z]|dasd[a-z]|nvme[0-9])", "^zd"]
+    assert devnodes(text, "blacklist_exceptions") == []
 
 
 @pytest.mark.parametrize(

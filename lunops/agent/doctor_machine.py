@@ -94,13 +94,21 @@ def _multipath(system: System) -> Dict[str, List[str]] | None:
         return None
     output = system.run(["multipath", "-t"], 30.0)  # its whole configuration, the defaults included
     text = output.out if output.code == 0 and "blacklist" in output.out else text_of(system, "/etc/multipath.conf")
-    return {section: _devnodes(text, section) for section in ("blacklist", "blacklist_exceptions")}
+    return {section: devnodes(text, section) for section in ("blacklist", "blacklist_exceptions")}
 
 
-def _devnodes(text: str, section: str) -> List[str]:
+def devnodes(text: str, section: str) -> List[str]:
+    """Return the patterns after `devnode` right in a section of multipath's configuration; multipath.conf(5)."""
     found: List[str] = []
-    for block in re.finditer(r"(?ms)^\s*%s\s*\{(.*?)^\s*\}" % section, text):
-        found += re.findall(r'(?m)^\s*devnode\s+"?([^"\n]*?)"?\s*$', re.sub(r"(?m)#.*$", "", block.group(1)))
+    within: List[str] = []  # the sections that we are in
+    for line in text.splitlines():
+        words = line.split("#")[0].strip()
+        if words.endswith("{"):
+            within.append(words[:-1].strip())
+        elif words == "}":
+            within = within[:-1]
+        elif within == [section] and words.split(None, 1)[:1] == ["devnode"]:
+            found.append(words[len("devnode") :].strip().strip('"'))
     return found
 
 
