@@ -50,7 +50,7 @@ def reason(system: System) -> Wedged | None:
         error = _error(found)
     except FileNotFoundError:
         return None  # another removed it just now
-    except (ValueError, KeyError, TypeError) as wrong:
+    except (OSError, ValueError, KeyError, TypeError) as wrong:
         return Wedged(
             "this head may be wedged: %s is not what lunops writes (%s)" % (PATH, wrong),
             "look for processes in state D on the head; if there is none, remove that file",
