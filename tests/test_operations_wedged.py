@@ -108,7 +108,7 @@ def test_while_the_process_is_there_all_is_refused_and_afterwards_the_same_goes_
 def test_a_step_that_was_only_slow_takes_its_mark_away_and_does_nothing_more(inventory: Inventory) -> None:
     bench = bench_of(inventory, "h1")
     luns = luns_of(bench)
-    hang(bench, "mkdir", nth=2, hang_s=4)
+    hang(bench, "mkdir", nth=4, hang_s=4)  # two folders of the LUN are made: there is something to take back
 
     result = bench.create(luns)
     assert any(task.wedged for task in result.tasks)
