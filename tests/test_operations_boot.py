@@ -46,6 +46,17 @@ class TestOnASimulatedHead(BootSuite):
         assert with_it == ()
         assert [lun for lun in luns if not bench.is_served(lun)] == []
 
+    def test_a_unit_that_is_ended_after_a_time_is_not_made_to_wait(self, bench: Bench) -> None:
+        assert isinstance(bench.eyes, SimEyes)
+        bench.eyes.system.make_dirs(DROP_IN.rsplit("/", 1)[0])
+        bench.eyes.put(DROP_IN.replace("lunops", "mine"), "[Service]\nTimeoutStartSec=1min 30s\n")
+        bench.eyes.run(["systemctl", "daemon-reload"])
+
+        result = bench.do("boot_order", {})
+
+        assert "is ended after 1min 30s (TimeoutStartSec)" in result.items[0].error
+        assert not bench.eyes.exists(DROP_IN)
+
     def test_a_head_without_such_a_unit_is_told_so(self, bench: Bench) -> None:
         assert isinstance(bench.eyes, SimEyes)
         bench.eyes.system.set_faults(

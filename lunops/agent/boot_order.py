@@ -35,7 +35,7 @@ Wants={import_units}
 After={import_units}
 
 [Service]
-ExecStartPre=-{python} {program} {seconds}
+ExecStartPre=-{python} -I -S {program} {seconds}
 """
 
 
@@ -59,6 +59,12 @@ def _one(work: Work, item: Item, outcome: Outcome) -> None:
         raise ItemError(
             "no unit of systemd restores targets at boot (looked for %s)" % ", ".join(units.RESTORERS),
             "install targetcli-fb (Debian: also python3-rtslib-fb), or unmask its unit",
+        )
+    elif unit.timeout not in ("", "infinity"):
+        raise ItemError(
+            "%s is ended after %s (TimeoutStartSec): waiting for volumes might cost it all its LUNs"
+            % (unit.name, unit.timeout),
+            "let it take its time: TimeoutStartSec=infinity, which is the default of such a unit",
         )
     else:
         has_import = found[units.IMPORT].is_loaded

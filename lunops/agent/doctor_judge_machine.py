@@ -199,7 +199,7 @@ def _boot(facts: Dict[str, Any]) -> Iterator[Finding]:
     if boot["is_stale"]:
         what = "files of %s changed since systemd read them" % boot["unit"]
         yield Finding("boot-stale", WARNING, what, boot["unit"], "systemctl daemon-reload")
-    if not boot["has_drop_in"] and "zfs-volumes.target" not in boot["after"]:
+    if not boot["has_drop_in"] and not {"zfs-volumes.target", "zfs-volume-wait.service"} & set(boot["after"]):
         what = "%s does not wait for the volumes: a LUN whose volume is late is not served" % boot["unit"]
         yield Finding("boot-order", WARNING, what, boot["unit"], install)
 

@@ -40,13 +40,21 @@ def holder_of(inode: int) -> str:
     try:
         with open("/proc/locks", encoding="utf-8") as file:
             lines = file.read().splitlines()
-        for line in lines:
-            fields = line.split()
-            if "FLOCK" in fields and "->" not in fields and fields[-3].rsplit(":", 1)[-1] == str(inode):
-                pid = fields[-4]
-                with open("/proc/%s/cmdline" % pid, "rb") as file_:
-                    command = file_.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-                return "pid %s (%s)" % (pid, command)
-    except (OSError, IndexError):
-        pass
+    except OSError:
+        return ""
+    for line in lines:
+        fields = line.split()
+        # "->" is one that waits
+        if "FLOCK" in fields and "->" not in fields and fields[-3].rsplit(":", 1)[-1] == str(inode):
+            return _named(fields[-4])
     return ""
+
+
+def _named(pid: str) -> str:
+    """Return `pid 12 (targetcli)`; the command is missing if the process ended and left the lock to a child."""
+    try:
+        with open("/proc/%s/cmdline" % pid, "rb") as file:
+            command = file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        command = "which has ended; a child of it holds the lock"
+    return "pid %s (%s)" % (pid, command)

@@ -145,6 +145,8 @@ class _Task:
         self._over = over
         self._system = watch.system  # not the watched one, which does nothing for a task that was given up
         self._begun = self._system.monotonic()
+        self._marking = threading.Lock()
+        watch.came_back = self._came_back
 
     def run(self) -> None:
         """Do the task; whatever happens, its end is told."""
@@ -173,15 +175,16 @@ class _Task:
             if self._system.monotonic() - spoken >= ALIVE_S:
                 spoken = self._system.monotonic()
                 self._agent.send(event="alive")
-            hangs = self._watch.give_up(self._work.deadline)
-            if hangs is not None:
-                self._agent.is_wedged = True
-                self._watch.came_back = self._came_back
-                step, seconds = hangs
-                self._finish(wedged.mark(self._system, step, self._system.time() - seconds))
-                return
+            with self._marking:
+                hangs = self._watch.give_up(self._work.deadline)
+                if hangs is not None:
+                    self._agent.is_wedged = True
+                    step, seconds = hangs
+                    self._finish(wedged.mark(self._system, step, self._system.time() - seconds))
+                    return
 
     def _came_back(self) -> None:
-        """The call that hung has returned: it was only slow, and the head is not wedged any more."""
-        self._agent.is_wedged = False
-        wedged.unmark(self._system)
+        """Take the mark away: the call that hung has returned. It was only slow, and the head is not wedged."""
+        with self._marking:  # not before the mark is there
+            self._agent.is_wedged = False
+            wedged.unmark(self._system)

@@ -15,7 +15,7 @@ RESTORERS = ("rtslib-fb-targetctl.service", "target.service")  # Debian's, and e
 IMPORT = "zfs-import.target"
 # Each of these comes after the import of the pools, or after the volumes' links.
 VOLUME_UNITS = (IMPORT, "zfs-volume-wait.service", "zfs-volumes.target")
-_SHOWN = "Id,LoadState,UnitFileState,ExecStart,After,DropInPaths,NeedDaemonReload"
+_SHOWN = "Id,LoadState,UnitFileState,ExecStart,After,DropInPaths,NeedDaemonReload,TimeoutStartUSec"
 
 
 class Unit:
@@ -28,6 +28,7 @@ class Unit:
         self.commands = values.get("ExecStart", [])
         self.after = " ".join(values.get("After", [])).split()
         self.drop_ins = " ".join(values.get("DropInPaths", [])).split()
+        self.timeout = " ".join(values.get("TimeoutStartUSec", []))
         self.is_stale = values.get("NeedDaemonReload") == ["yes"]
 
     @property

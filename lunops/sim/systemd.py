@@ -65,9 +65,11 @@ class Systemd:
     def _show(self, unit: str, columns: Sequence[str]) -> str:
         is_known = unit in _COMMANDS
         drop_ins = self._loaded().get(unit, {})
+        timeouts = [text for text in (_values(text, "TimeoutStartSec") for text in drop_ins.values()) if text]
         after = [_AFTER.get(unit, ""), *(_values(text, "After") for text in drop_ins.values())]
         disabled = unit in self._disabled()
         values = {
+            "TimeoutStartUSec": timeouts[-1] if timeouts else "infinity",
             "Id": unit,
             "After": " ".join(word for word in after if word),
             "LoadState": "loaded" if is_known else "not-found",
