@@ -49,8 +49,9 @@ class LocksSuite:
 
         ended = [items(result, "lio_target")[lun.dst].status for result in results for lun in luns]
         assert set(ended) <= {Status.CHANGED, Status.OK}, results
-        made = [items(result, "zfs_clone")[lun.dst].status for lun in luns for result in results]
-        assert made.count(Status.CHANGED) == len(luns)  # the other found it made, and took it as it was
+        changes = [line for result in results for lun in luns for line in items(result, "zfs_clone")[lun.dst].changes]
+        clones = [line for line in changes if line.startswith("zfs clone ")]
+        assert sorted(clones) == [f"zfs clone {bench.golden} {lun.dst}" for lun in luns]  # the other took it as it was
         assert served == luns
         assert [saved.count(lun.wwn) for lun in luns] == [1] * len(luns)
         assert not again.is_changed, again
