@@ -6,8 +6,8 @@ only the controller can have: of the connection, and of the clock.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -101,8 +101,30 @@ def examine_all(
     hosts: Sequence[Host], *, connect: Callable[[Host], Patient], now: Callable[[], float], forks: int = 8
 ) -> tuple[Report, ...]:
     """Examine every head, `forks` at once; `now` is this machine's wall clock."""
-    with ThreadPoolExecutor(max_workers=max(1, forks)) as pool:
-        return tuple(pool.map(lambda host: examine(host, connect=connect, now=now), hosts))
+    waiting = list(reversed(hosts))
+    found: dict[str, Report] = {}
+    bugs: list[Exception] = []
+
+    def work() -> None:
+        while waiting:
+            try:
+                host = waiting.pop()
+            except IndexError:  # another took the last one
+                return
+            try:
+                found[host.name] = examine(host, connect=connect, now=now)
+            except Exception as error:
+                bugs.append(error)
+
+    # Daemons: Ctrl-C must end the program even while a head does not answer.
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(max(1, forks), len(hosts)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if bugs:
+        raise bugs[0]
+    return tuple(found[host.name] for host in hosts)
 
 
 def examine(host: Host, *, connect: Callable[[Host], Patient], now: Callable[[], float]) -> Report:

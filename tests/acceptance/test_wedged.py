@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import lunops.agent
 from lunops.connections import connect
 from lunops.inventory import parse
 from lunops.model import HeadPlan, Plan, Status
@@ -24,6 +27,7 @@ from tests.operations.suite_wedged import MARK
 
 pytestmark = pytest.mark.lab
 
+AGENT = Path(lunops.agent.__file__).parent
 HOLD = Path(__file__).with_name("hold_folder.py")
 
 
@@ -86,3 +90,22 @@ def test_a_kernel_call_that_hangs_wedges_its_head_alone_and_its_end_frees_it(ben
     assert not third.is_bad, third
     assert served
     assert not mark_is_left
+
+
+def test_a_command_that_even_a_kill_does_not_end_is_told_with_its_pid(bench: Bench) -> None:
+    eyes = bench.eyes
+    assert isinstance(eyes, LabEyes)
+    eyes.run(["mkdir", "-p", "/tmp/agent/lunops/agent"])
+    for name in ("system.py", "processes.py"):
+        eyes.put(f"/tmp/agent/lunops/agent/{name}", (AGENT / name).read_text())
+    code = (
+        "from lunops.agent.system import System; "
+        f"output = System().run(['mkdir', '{ISCSI}/iqn.2024-01.org.example:never'], 1.0); "
+        "print(output.code, output.err)"
+    )
+
+    with held(eyes, ISCSI):
+        said = eyes.shell(f"cd /tmp/agent && python3 -c {shlex.quote(code)}")
+    eyes.run(["rmdir", f"{ISCSI}/iqn.2024-01.org.example:never"])
+
+    assert re.fullmatch(r"-9 no answer within 1 s, and pid \d+ hangs in the kernel: it cannot be killed\n", said), said
