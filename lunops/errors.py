@@ -12,7 +12,8 @@ LunopsError
 │   │   └── HostKeyError  the head's host key is unknown or has changed
 │   ├── PrivilegeError    become was refused
 │   ├── AgentError        the agent on the head died, or said what is not in the protocol
-│   └── DeadlineError     the head did not answer in time
+│   ├── DeadlineError     the head did not answer in time
+│   └── WedgedError       the head's kernel hangs in LIO work, and it takes no more
 ├── JobError              a job cannot be accepted, found or changed
 └── CertificateError      a certificate or key could not be made, read or trusted
 """
@@ -93,6 +94,10 @@ class AgentError(HeadError):
 
 class DeadlineError(HeadError):
     """The head did not answer in time; what ran last has an unknown outcome."""
+
+
+class WedgedError(HeadError):
+    """The head's kernel hangs in LIO work, and it takes no more until that ends or the head is rebooted."""
 
 
 class JobError(LunopsError):

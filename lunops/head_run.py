@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from lunops.connections.pipe import Pipe
-from lunops.errors import HeadError, UnreachableError
+from lunops.errors import HeadError, UnreachableError, WedgedError
 from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times
 from lunops.recap import UNDO
 from lunops.relay import SOURCE, Relay, split
@@ -30,6 +30,9 @@ class HeadSession(Protocol):
 
     def pipe(self, side: str, args: Json, *, stall_s: float) -> Pipe:
         """Make the head one end of a stream."""
+
+    def wedged(self) -> WedgedError | None:
+        """Return why the head took no LIO work when the session began; None if it did."""
 
     def cancel(self) -> None:
         """End the running task between two items; from any thread."""
@@ -75,6 +78,11 @@ class Silent:
         """Do nothing."""
 
 
+def needs_lio(tasks: Iterable[Task]) -> bool:
+    """Return whether LIO work is among the tasks."""
+    return any(task.module.startswith("lio_") for task in tasks)
+
+
 def failed_keys(results: Sequence[TaskResult]) -> frozenset[str]:
     """Return the keys of the items that failed in any of these tasks."""
     return frozenset(item.key for result in results for item in result.items if item.status.is_bad)
@@ -91,13 +99,18 @@ class HeadRun:
         observer: Observer,
         check: bool = False,
         waited_s: float = 0.0,
+        for_lio: bool = False,
     ) -> None:
-        """Remember how to get there; `waited_s` is how long the head waited for its turn, part of its first task."""
+        """Remember how to get there; `waited_s` is how long the head waited for its turn, part of its first task.
+
+        `for_lio`: LIO work is among the tasks, so that on a wedged head not even the first one is begun.
+        """
         self._host = host
         self._connect = connect
         self._observer = observer
         self._check = check
         self._waited_s = waited_s
+        self._for_lio = for_lio
         self._session: HeadSession | None = None
         self._is_over = False  # a task failed as a whole: nothing more is begun
         self._is_broken = False  # the session is of no more use
@@ -208,6 +221,8 @@ class HeadRun:
     def _open(self) -> HeadSession:
         if self._session is None:
             self._session = self._connect(self._host)
+        if self._for_lio and (error := self._session.wedged()):
+            raise error
         return self._session
 
     def _do(self, task: Task, wanted: Task) -> TaskResult:
@@ -255,7 +270,13 @@ class HeadRun:
         status = Status.UNREACHABLE if isinstance(error, UnreachableError) else Status.FAILED
         said = self._said(error, task)
         known = {
-            item.key: ItemResult(key=item.key, status=status, error=said, fix=error.fix, made=item.perhaps)
+            item.key: ItemResult(
+                key=item.key,
+                status=status,
+                error=said,
+                fix=error.fix,
+                made=() if isinstance(error, WedgedError) else item.perhaps,
+            )
             for item in wanted.items
         }
         connect_s = elapsed_s if self._session is None else 0.0
@@ -269,6 +290,7 @@ class HeadRun:
             times=Times(connect_s=connect_s, transfer_s=elapsed_s - connect_s, total_s=elapsed_s),
             error=said,
             fix=error.fix,
+            wedged=isinstance(error, WedgedError),
         )
 
     def _said(self, error: HeadError, task: Task) -> str:

@@ -29,6 +29,7 @@ _ALIASES = {
     "pools": (),
     "portals": (),
     "state": (),
+    "hang_s": (),
 }
 _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in (name, *aliases)}
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -77,6 +78,7 @@ def build(source: Source, path: Path) -> Host:
         pools=pools,
         portals=get("portals", _portals, (Portal(address="0.0.0.0", port=3260),)),
         state=get("state", file, folder / f"{source.name}.sim"),
+        hang_s=get("hang_s", _seconds, 120.0),
         groups=source.groups,
         variables={
             **variables,
@@ -136,6 +138,12 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536):
         raise BadValueError(f"{text!r} is not a port", fix="write a number from 1 to 65535")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) > 0):
+        raise BadValueError(f"{text!r} is no number of seconds", fix="write a whole number from 1 to 99999")
+    return float(text)
 
 
 def _truth(text: str) -> bool:

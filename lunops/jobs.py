@@ -19,7 +19,7 @@ from typing import Protocol
 from pydantic import TypeAdapter
 
 from lunops.errors import JobError, LunopsError
-from lunops.head_run import HeadRun, HeadSession, failed_keys
+from lunops.head_run import HeadRun, HeadSession, failed_keys, needs_lio
 from lunops.inventory import Inventory
 from lunops.job_engine import JobEngine, Progress, Step
 from lunops.model import Host, ItemResult, Json, Plan, Task, TaskResult
@@ -175,7 +175,8 @@ class Jobs:
             raise JobError(
                 "the head is no longer in the inventory", fix="bring it back, and repeat the job (clone_repeat)"
             )
-        return HeadRun(host, connect=self._outside.connect, observer=_Keeper(self._store, work, self._now))
+        observer = _Keeper(self._store, work, self._now)
+        return HeadRun(host, connect=self._outside.connect, observer=observer, for_lio=needs_lio(work.tasks))
 
     def _tasks(self, work: Work, head_run: HeadRun, step: Step) -> list[TaskResult]:
         results: list[TaskResult] = []

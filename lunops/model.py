@@ -44,6 +44,7 @@ class Host:
     pools: tuple[str, ...] = ()
     portals: tuple[Portal, ...] = (Portal(address="0.0.0.0", port=3260),)
     state: Path | None = None  # the simulated head's file
+    hang_s: float = 120.0  # how long a single step on LIO may take before the head counts as wedged
     groups: tuple[str, ...] = ()
     variables: Mapping[str, Json] = field(default_factory=dict)  # every variable of the host, for templates
 
@@ -129,6 +130,7 @@ class TaskResult:
     times: Times = Times()
     error: str = ""  # what ended the whole task, such as a lost connection
     fix: str = ""
+    wedged: bool = False  # the head's kernel hangs in LIO work, and it takes no more
 
     def count(self, status: Status) -> int:
         """Return how many items ended so."""

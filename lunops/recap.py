@@ -83,8 +83,10 @@ def recap_lines(result: RunResult) -> Iterator[Line]:
     for head in result.heads:
         counts = counters(result, head)
         words = "  ".join(f"{name}={counts[name]:<4}" for name in _COUNTERS)
+        wedged = "  WEDGED" * any(task.wedged for task in result.tasks if task.head == head)
         yield Line(
-            text=f"{_clean(head):<{width}} : {words}  {_head_s(result, head):8.3f}s", status=_head_status(counts)
+            text=f"{_clean(head):<{width}} : {words}  {_head_s(result, head):8.3f}s{wedged}",
+            status=_head_status(counts),
         )
     yield Line(text=f"{_items_text(result)} in {result.total_s:.3f}s")
 
@@ -156,6 +158,7 @@ def _task_json(task: TaskResult) -> Json:
         "status": str(task.status),
         "error": task.error,
         "fix": task.fix,
+        **({"wedged": True} if task.wedged else {}),
         "times": {
             name: round(getattr(times, name), 6) for name in ("wait_s", "connect_s", "run_s", "transfer_s", "total_s")
         },

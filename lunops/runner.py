@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lunops.head_run import HeadRun, HeadSession, Observer, ProgressObserver, Silent, failed_keys
+from lunops.head_run import HeadRun, HeadSession, Observer, ProgressObserver, Silent, failed_keys, needs_lio
 from lunops.model import HeadPlan, Host, ItemResult, Plan, RunResult, Status, Task, TaskResult
 
 __all__ = ["HeadRun", "Observer", "Silent", "failed_keys", "run_plan"]
@@ -209,7 +209,12 @@ class _Run:
             if head.run is None:
                 waited_s = time.monotonic() - self.begun if not head.results else 0.0
                 head.run = HeadRun(
-                    head.plan.host, connect=self.connect, observer=self.observer, check=self.check, waited_s=waited_s
+                    head.plan.host,
+                    connect=self.connect,
+                    observer=self.observer,
+                    check=self.check,
+                    waited_s=waited_s,
+                    for_lio=needs_lio(head.plan.tasks),
                 )
             run = head.run
         if self.is_stopped or self.cancelled.is_set():

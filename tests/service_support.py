@@ -14,7 +14,7 @@ from wsgiref.validate import validator
 
 from lunops import inventory
 from lunops.connections.pipe import Pipe
-from lunops.errors import UnreachableError
+from lunops.errors import UnreachableError, WedgedError
 from lunops.inventory import Inventory
 from lunops.job_engine import Progress, Work
 from lunops.jobs import Jobs, Outside
@@ -99,6 +99,9 @@ class _Session:
 
     def pipe(self, side: str, args: Json, *, stall_s: float) -> Pipe:
         raise AssertionError(f"{side} {args} {stall_s}: nothing here is one end of a stream")
+
+    def wedged(self) -> WedgedError | None:
+        return None
 
     def cancel(self) -> None:
         raise AssertionError("nobody cancels")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lunops.connections.pipe import Pipe
-from lunops.errors import HeadError
+from lunops.errors import HeadError, WedgedError
 from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult, Times
 
 Answer = Callable[[Task, Item], ItemResult]
@@ -38,6 +38,7 @@ class Heads:
     answer: Answer = changed
     breaks: Mapping[tuple[str, str], HeadError] = field(default_factory=dict)  # (head, module) → raised after one item
     unreachable: Mapping[str, HeadError] = field(default_factory=dict)  # head → raised by connect
+    wedged: Mapping[str, WedgedError] = field(default_factory=dict)  # head → why it takes no LIO work
     undo_breaks: HeadError | None = None
     hold: threading.Event | None = None  # items wait for it, or for cancel
     connected: list[str] = field(default_factory=list)
@@ -105,6 +106,10 @@ class FakeSession:
     def pipe(self, side: str, args: Json, *, stall_s: float) -> Pipe:
         """Have no bytes to move."""
         raise AssertionError(f"{side} {args} {stall_s}: nothing here is one end of a stream")
+
+    def wedged(self) -> WedgedError | None:
+        """Be well, or wedged, as told."""
+        return self._heads.wedged.get(self._host.name)
 
     def cancel(self) -> None:
         """End between two items."""

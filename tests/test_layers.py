@@ -28,7 +28,7 @@ OUTER_LAYERS = (
     "agent_bundle sim resources settings pki",
     "connections",
     "relay_tasks relay",
-    "head_run runner",
+    "doctor head_run runner",
     "store_file store_rows store job_engine engine_pace engine",
     "jobs",
     "v1_status web",

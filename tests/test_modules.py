@@ -28,6 +28,8 @@ IQN = "iqn.2024-01.org.example:n1"
 CLONE = {"src": "tank/golden@1", "dst": "tank/n1", "wwn": IQN}
 TARGET = {"dataset": "tank/n1", "wwn": IQN, "initiators": ["iqn.2024-01.org.example:i1"]}
 ONE_OF_EACH: dict[str, dict[str, Any]] = {
+    "boot_order": {},
+    "doctor": {},
     "zfs_clone": CLONE,
     "wait_for_device": {"dataset": "tank/n1"},
     "lio_target": TARGET,
@@ -47,7 +49,12 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "zfs_send": {"src": "tank/golden@1", "to": "jbod-02", "dst": "tink/n1"},
 }
 ABOUT_SNAPSHOTS = ("zfs_hold", "zfs_release", "zfs_rollback", "zfs_snapshot")
-KEYS = {"zfs_send": "tink/n1", **dict.fromkeys(ABOUT_SNAPSHOTS, "tank/n1@1")}  # the others: the dataset
+KEYS = {
+    "boot_order": "head",
+    "doctor": "head",
+    "zfs_send": "tink/n1",
+    **dict.fromkeys(ABOUT_SNAPSHOTS, "tank/n1@1"),
+}  # the others: the dataset
 
 
 def item(module: str, args: Any, *, templates: Templates = SHIPPED, run: str = "") -> Item:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 
+from lunops.agent import wedged
 from lunops.agent.outcome import ItemError
 from lunops.agent.system import Locked
 
@@ -30,8 +31,10 @@ def locked(work: Work, *, locks: Sequence[str] = (OUR_LOCK, TARGETCLI_LOCK)) -> 
     """Hold our lock and targetcli's: rtslib and targetcli are not safe beside another writer.
 
     Each is waited for no longer than LOCK_S, nor than the task may take. Our own alone is enough for our records.
+    A wedged head is refused at once: the process that hangs holds them for ever.
     """
     system = work.system
+    wedged.refuse(system)
     begun = system.monotonic()
     patience = max(0.0, min(LOCK_S, work.deadline - begun))
     try:

@@ -2,19 +2,21 @@
 
 Controller to agent:
     {"do": "task", "id": "01:zfs_clone", "module": "zfs_clone", "check": false, "forks": 4,
-     "items": [{"key": "…", "args": {…}}], "timeout_s": 600}
-    {"do": "undo", "id": "undo:01:zfs_clone", "items": [{"key": "…", "made": […]}]}
+     "items": [{"key": "…", "args": {…}}], "timeout_s": 600, "hang_s": 120}
+    {"do": "undo", "id": "undo:01:zfs_clone", "items": [{"key": "…", "made": […]}], "hang_s": 120}
     {"do": "cancel"}                       ends the running task between two items
     {"do": "pipe", "id": "…", "side": "send|receive", "args": {…}, "stall_s": 120}
                                            be one end of a stream, see lunops.agent.pipe
     end of input                           as cancel, then the agent ends
 Agent to controller:
-    {"event": "hello", "protocol": 1, "python": "3.11.2", "hostname": "jbod-01", "pid": 812, "uid": 0}
+    {"event": "hello", "protocol": 1, "python": "3.11.2", "hostname": "jbod-01", "pid": 812, "uid": 0,
+     "wedged": "…", "wedged_fix": "…"}    why the head takes no LIO work; left out where it does
     {"event": "task_started", "id": "…"}
     {"event": "item", "id": "…", "key": "…", "status": "ok|changed|skipped|failed", "changes": ["…"],
      "error": "…", "fix": "…", "rolled_back": ["…"], "left_behind": ["…"], "made": […], "seconds": 0.12,
      "data": …}                            what a task that only looks has found; left out where there is nothing
-    {"event": "task_finished", "id": "…", "seconds": 1.2, "wait_s": 0.0}
+    {"event": "task_finished", "id": "…", "seconds": 1.2, "wait_s": 0.0,
+     "error": "…", "fix": "…", "wedged": true}  the head is wedged: the task was refused, or hangs in the kernel
     {"event": "pipe_started", "id": "…"}   what follows, or is awaited, are frames
     {"event": "pipe_finished", "id": "…", "code": 0, "said": "…", "bytes": 12, "stalled": ""}
     {"event": "alive"}                     every ALIVE_S seconds while a task runs, so that silence means loss

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from lunops.agent import (
     absent,
+    boot_order,
     clone,
     create,
     destroy,
     device,
+    doctor,
     holds,
     listing,
     promote,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from lunops.agent.work import Item, Work
 
 MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
+    "boot_order": boot_order.run,
+    "doctor": doctor.run,
     "lio_absent": absent.run,
     "lio_target": target.run,
     "undo": undo.run,

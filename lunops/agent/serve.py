@@ -10,27 +10,40 @@ import sys
 import threading
 import traceback
 
-from lunops.agent import pipe, receive, send
-from lunops.agent.outcome import ItemError, Outcome
+from lunops.agent import pipe, receive, send, wedged
+from lunops.agent.outcome import ItemError
 from lunops.agent.protocol import ALIVE_S, PROTOCOL
 from lunops.agent.registry import MODULES
+from lunops.agent.reports import Reports
 from lunops.agent.system import System
+from lunops.agent.watch import HANG_S, Watch, watched
 from lunops.agent.work import BUG, Item, Work
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, Dict
 
+_LOOK_S = 1.0  # how often a running task is looked at
+
 
 def main() -> None:
     """Serve the head that this process runs on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal is the controller's to handle
-    serve(System(), sys.stdin.buffer, sys.stdout.buffer)
+    if serve(System(), sys.stdin.buffer, sys.stdout.buffer):
+        # This process stays for as long as its thread hangs, and its files with it: let go of the connection.
+        for handle in (0, 1, 2):
+            os.close(handle)
+        os._exit(0)
 
 
-def serve(system: System, stdin: BinaryIO, stdout: BinaryIO) -> None:
-    """Speak the protocol until the input ends; a task that is running then ends after its present items."""
-    Agent(system, stdout).loop(stdin)
+def serve(system: System, stdin: BinaryIO, stdout: BinaryIO) -> bool:
+    """Speak the protocol until the input ends; a task that is running then ends after its present items.
+
+    Return whether a thread of this process hangs in the kernel, and is not to be waited for.
+    """
+    agent = Agent(system, stdout)
+    agent.loop(stdin)
+    return agent.is_wedged
 
 
 class Agent:
@@ -41,7 +54,9 @@ class Agent:
         self._stdout = stdout
         self._writing = threading.Lock()
         self._work: Work | None = None
-        self._thread: threading.Thread | None = None
+        self._over = threading.Event()  # set when the present task has ended, or was given up
+        self._over.set()
+        self.is_wedged = False  # a thread of this process hangs in the kernel
 
     def loop(self, stdin: BinaryIO) -> None:
         """Read requests until the input ends."""
@@ -52,6 +67,7 @@ class Agent:
             hostname=platform.node(),
             pid=os.getpid(),
             uid=os.getuid(),
+            **self._wedged(),
         )
         try:
             for line in stdin:
@@ -64,8 +80,7 @@ class Agent:
         except (ValueError, KeyError, TypeError) as error:
             self.send(event="error", what="not a request of protocol %d: %r" % (PROTOCOL, error))
         self._cancel()
-        if self._thread is not None:
-            self._thread.join()
+        self._over.wait()
 
     def send(self, **event: Any) -> None:
         """Write one event; a controller that is gone cancels what runs."""
@@ -77,6 +92,11 @@ class Agent:
         except (OSError, ValueError):
             self._cancel()
 
+    def _wedged(self) -> Dict[str, str]:
+        """Return what a hello says more on a head that takes no LIO work."""
+        error = wedged.reason(self._system)
+        return {"wedged": error.what, "wedged_fix": error.fix} if error else {}
+
     def _cancel(self) -> None:
         work = self._work
         if work is not None:
@@ -86,30 +106,28 @@ class Agent:
         if request["do"] == "cancel":
             self._cancel()
             return
-        if self._thread is not None:
-            self._thread.join()  # one task at a time, in order
+        self._over.wait()  # one task at a time, in order
         module = "undo" if request["do"] == "undo" else request["module"]
         if request["do"] not in ("task", "undo") or module not in MODULES:
             raise ValueError("unknown request %s %s" % (request["do"], module))
-        args = [Item(item["key"], item if module == "undo" else item["args"]) for item in request["items"]]
-        task, check = request["id"], bool(request.get("check"))
+        items = [Item(item["key"], item if module == "undo" else item["args"]) for item in request["items"]]
+        reports = Reports(self.send, request["id"], check=bool(request.get("check")))
+        watch = Watch(self._system, float(request.get("hang_s", HANG_S)))
         work = Work(
-            self._system,
-            lambda item, outcome, seconds: self.send(
-                event="item", id=task, key=item.key, seconds=round(seconds, 6), **outcome.event(check=check)
-            ),
-            check=check,
+            watched(self._system, watch),
+            reports.item,
+            check=bool(request.get("check")),
             forks=int(request.get("forks", 4)),
             timeout_s=float(request.get("timeout_s", 600)),
         )
         self._work = work
-        self._thread = threading.Thread(target=self._run, args=(task, module, work, args), daemon=True)
-        self._thread.start()
+        self._over = threading.Event()
+        task = _Task(self, request["id"], module, work, items, reports, watch, self._over)
+        threading.Thread(target=task.run, daemon=True).start()
 
     def _pipe(self, request: Dict[str, Any], stdin: BinaryIO) -> bool:
         """Be one end of a stream; return whether the protocol goes on after it."""
-        if self._thread is not None:
-            self._thread.join()
+        self._over.wait()
         argv = (receive if request["side"] == pipe.RECEIVE else send).command(request["args"])
         stream = pipe.Stream(self._system, stdin, self._stdout, float(request["stall_s"]))
         self.send(event="pipe_started", id=request["id"])
@@ -120,32 +138,77 @@ class Agent:
         self.send(event="pipe_finished", id=request["id"], **over)
         return stream.drain() if request["side"] == pipe.RECEIVE and not is_whole else is_whole
 
-    def _run(self, task: str, module: str, work: Work, items: list[Item]) -> None:
-        self.send(event="task_started", id=task)
-        over = threading.Event()
-        alive = threading.Thread(target=self._say_alive, args=(over,), daemon=True)
-        alive.start()
-        begun = self._system.monotonic()
-        error, fix = "", ""
-        try:
-            MODULES[module](work, items)
-        except ItemError as failure:
-            error, fix = failure.what, failure.fix
-        except OSError as failure:
-            error = "%s: %s" % (failure.filename or module, failure.strerror or failure)
-        except Exception:  # a bug of ours must reach the controller whole, and not leave it waiting
-            error, fix = (
-                "the agent failed: %s" % traceback.format_exc(),
-                BUG,
-            )
-        for item in items:
-            if item.key not in work.reported:
-                work.report(item, Outcome().fail(ItemError(error or "was not done", fix)), 0.0)
-        over.set()
-        alive.join()  # nothing of it may come behind the end: a stream may begin there
-        seconds = self._system.monotonic() - begun
-        self.send(event="task_finished", id=task, seconds=round(seconds, 6), wait_s=round(work.wait_s, 6))
 
-    def _say_alive(self, over: threading.Event) -> None:
-        while not over.wait(ALIVE_S):
-            self.send(event="alive")
+class _Task:
+    """One task under way: a thread that does it, and one that sees that it does not hang."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        name: str,
+        module: str,
+        work: Work,
+        items: list[Item],
+        reports: Reports,
+        watch: Watch,
+        over: threading.Event,
+    ) -> None:
+        self._agent = agent
+        self._name = name
+        self._module = module
+        self._work = work
+        self._items = items
+        self._reports = reports
+        self._watch = watch
+        self._over = over
+        self._system = watch.system  # not the watched one, which does nothing for a task that was given up
+        self._begun = self._system.monotonic()
+        self._telling = threading.Lock()
+        self._is_told = False
+        self._marking = threading.Lock()
+        watch.came_back = self._came_back
+
+    def run(self) -> None:
+        """Do the task; whatever happens, its end is told."""
+        self._agent.send(event="task_started", id=self._name)
+        threading.Thread(target=self._attend, daemon=True).start()
+        error = None
+        try:
+            MODULES[self._module](self._work, self._items)
+        except ItemError as failure:
+            error = failure
+        except OSError as failure:
+            error = ItemError("%s: %s" % (failure.filename or self._module, failure.strerror or failure))
+        except Exception:  # a bug of ours must reach the controller whole, and not leave it waiting
+            error = ItemError("the agent failed: %s" % traceback.format_exc(), BUG)
+        self._finish(error)
+
+    def _finish(self, error: ItemError | None) -> None:
+        seconds = self._system.monotonic() - self._begun
+        with self._telling:
+            self._is_told = True
+        self._reports.finish(self._items, error, seconds, self._work.wait_s)
+        self._over.set()
+
+    def _attend(self) -> None:
+        """Say that the agent is alive while the task runs, and give it up when it hangs in the kernel."""
+        spoken = self._system.monotonic()
+        while not self._over.wait(min(_LOOK_S, self._watch.hang_s / 4)):
+            if self._system.monotonic() - spoken >= ALIVE_S:
+                spoken = self._system.monotonic()
+                with self._telling:  # nothing may come behind the end: a stream may begin there
+                    if not self._is_told:
+                        self._agent.send(event="alive")
+            with self._marking:
+                hangs = self._watch.give_up(self._work.deadline)
+                if hangs is not None:
+                    self._agent.is_wedged = True
+                    step, seconds = hangs
+                    self._finish(wedged.mark(self._system, step, self._system.time() - seconds))
+                    return
+
+    def _came_back(self) -> None:
+        """Take the mark away: the call that hung has returned. It was only slow, and the head is not wedged."""
+        with self._marking:  # not before the mark is there
+            self._agent.is_wedged = False
+            wedged.unmark(self._system)

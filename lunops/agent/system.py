@@ -17,6 +17,7 @@ import subprocess
 import time
 
 from lunops.agent.piped import Piped
+from lunops.agent.processes import Processes, holder_of
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # _IOR(0x12, 125, char[256]) of include/sys/fs/zfs.h: a zvol's dataset, asked of the device itself
 BLKZNAME = 0x8100127D
+_DIES_WITHIN_S = 3.0  # of a command that was killed: far more than an exit takes
 
 
 class Output:
@@ -44,7 +46,7 @@ class Locked(Exception):
         self.holder = holder
 
 
-class System:
+class System(Processes):
     """The head as it is."""
 
     def run(self, argv: Sequence[str], timeout_s: float = 300.0) -> Output:
@@ -69,7 +71,11 @@ class System:
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            # A process stuck in the kernel does not even die of this: do not wait for it.
+            try:
+                process.wait(_DIES_WITHIN_S)
+            except subprocess.TimeoutExpired:  # a process stuck in the kernel does not even die of this
+                text = "no answer within %d s, and pid %d hangs in the kernel: it cannot be killed"
+                return Output(-9, "", text % (timeout_s, process.pid))
             return Output(-9, "", "no answer within %d s; ended" % timeout_s)
         return Output(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
 
@@ -153,12 +159,16 @@ class System:
         finally:
             os.close(handle)
 
-    def make_dirs(self, path: str) -> None:
-        """Make a folder and what is missing above it, for root alone."""
-        os.makedirs(path, mode=0o700, exist_ok=True)
+    def make_dirs(self, path: str, mode: int = 0o700) -> None:
+        """Make a folder and what is missing above it, for root alone unless the mode says otherwise."""
+        os.makedirs(path, mode=mode, exist_ok=True)
 
-    def replace(self, path: str, text: str) -> None:
-        """Replace a file so that a crash leaves the old or the new one whole; the mode is 0600."""
+    def mode(self, path: str) -> int:
+        """Return the permission bits of what a path leads to."""
+        return stat.S_IMODE(os.stat(path).st_mode)
+
+    def replace(self, path: str, text: str, mode: int = 0o600) -> None:
+        """Replace a file so that a crash leaves the old or the new one whole."""
         temporary = "%s.lunops-%d" % (path, os.getpid())
         folder = os.path.dirname(path)
         with contextlib.suppress(FileNotFoundError):
@@ -166,6 +176,7 @@ class System:
         try:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(handle, "w", encoding="utf-8") as file:
+                os.fchmod(handle, mode)
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -197,7 +208,7 @@ class System:
                     if error.errno not in (errno.EAGAIN, errno.EACCES):
                         raise
                 if time.monotonic() >= deadline:
-                    raise Locked(path, _holder(handle))
+                    raise Locked(path, holder_of(os.fstat(handle).st_ino))
                 time.sleep(0.05)
             yield
         finally:
@@ -210,21 +221,3 @@ class System:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
-
-
-def _holder(handle: int) -> str:
-    """Say who holds a flock on the open file, by /proc/locks: `pid 12 (targetcli)`, or `` if it cannot be seen."""
-    inode = os.fstat(handle).st_ino
-    try:
-        with open("/proc/locks", encoding="utf-8") as file:
-            lines = file.read().splitlines()
-        for line in lines:
-            fields = line.split()
-            if "FLOCK" in fields and fields[-3].rsplit(":", 1)[-1] == str(inode):
-                pid = fields[-4]
-                with open("/proc/%s/cmdline" % pid, "rb") as file:
-                    command = file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-                return "pid %s (%s)" % (pid, command)
-    except (OSError, IndexError):
-        pass
-    return ""

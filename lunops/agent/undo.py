@@ -10,7 +10,20 @@ made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on 
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, properties, receive, records, remove, resize, undo_snapshot, zfs
+from lunops.agent import (
+    absent,
+    boot_order,
+    destroy,
+    lio,
+    properties,
+    receive,
+    records,
+    remove,
+    resize,
+    undo_snapshot,
+    wedged,
+    zfs,
+)
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -29,9 +42,15 @@ def run(work: Work, items: Sequence[Item]) -> None:
 
     The last item goes first: promotions, and names that were handed on, come back the way they went.
     """
+    stuck = wedged.reason(work.system)
     for item in reversed(items):
         begun = work.system.monotonic()
         outcome = Outcome()
+        if stuck is not None:  # even looking at LIO may hang: what is to be taken back is told
+            outcome.fail(stuck)
+            outcome.left_behind = [KINDS[step[0]].by_hand(step) for step in reversed(item.args["made"])]
+            work.report(item, outcome, 0.0)
+            continue
         for step in reversed(item.args["made"]):
             try:
                 KINDS[step[0]].take_back(work, step, outcome)
@@ -109,6 +128,7 @@ def _target_by_hand(step: Sequence[Any]) -> str:
 
 
 KINDS: Dict[str, UndoKind] = {
+    "boot_file": UndoKind(boot_order.take_back_file, boot_order.file_by_hand),
     "clone": UndoKind(_clone, _destroy_by_hand),
     "filesystem": UndoKind(_clone, _destroy_by_hand),
     "parent": UndoKind(_made_parent, _destroy_by_hand),
@@ -117,6 +137,7 @@ KINDS: Dict[str, UndoKind] = {
     "set": UndoKind(properties.take_back, properties.by_hand),
     "received": UndoKind(receive.take_back, receive.by_hand),
     "target": UndoKind(_made_target, _target_by_hand),
+    "unit_enabled": UndoKind(boot_order.take_back_enabled, boot_order.enabled_by_hand),
     "volume": UndoKind(_clone, _destroy_by_hand),
     **undo_snapshot.KINDS,
 }

@@ -63,6 +63,22 @@ def run_command(
     )
 
 
+@root.command("doctor")
+@click.option("-i", "--inventory", required=True, type=_FILE, help="The inventory file.")
+@click.option("-l", "--limit", help="Only these heads: names, groups, globs, joined by commas; !NAME takes one away.")
+@click.option("-f", "--forks", default=8, show_default=True, type=click.IntRange(1, 1000), help="Heads at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print findings and facts as one JSON document.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is well, too.")
+def doctor_command(inventory: Path, limit: str | None, forks: int, as_json: bool, verbose: bool) -> int:
+    """Look for what is wrong on the heads of an inventory, and say how to mend it. Nothing is changed.
+
+    Exit codes, by the worst finding: 0 notes at most; 1 warnings; 2 errors; 4 a head is unreachable; 6 both.
+    """
+    from lunops.cli.doctor import run
+
+    return run(inventory, limit, forks=forks, as_json=as_json, verbose=verbose)
+
+
 @root.command()
 @click.option("--config", required=True, type=_FILE, help="The service's settings, a TOML file.")
 def serve(config: Path) -> int:

@@ -72,7 +72,7 @@ def _find(path: Path) -> Path:
     """Return the playbook's file: as it is named, else the one of this name that ships with lunops."""
     if path.exists():
         return path
-    shipped = {each.name: each for each in sorted(playbook_folder().glob("*-*.yml"))}  # not batch.yml, their variables
+    shipped = {each.name: each for each in sorted(playbook_folder().glob("*-*.yml"))}  # batch.yml holds variables
     for name in (path.name, f"{path.name}.yml"):
         if name in shipped and path.parent.name in ("", "playbooks"):
             return shipped[name]

@@ -28,6 +28,8 @@ class Hello:
     hostname: str
     pid: int
     uid: int
+    wedged: str = ""  # why the head takes no LIO work
+    wedged_fix: str = ""
 
 
 class Lines:
@@ -108,6 +110,8 @@ def read_hello(event: Event) -> Hello:
             hostname=str(event["hostname"]),
             pid=int(event["pid"]),
             uid=int(event["uid"]),
+            wedged=str(event.get("wedged") or ""),
+            wedged_fix=str(event.get("wedged_fix") or ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AgentError(f"the agent's hello is not whole: {shorten(json.dumps(event))}") from error

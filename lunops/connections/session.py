@@ -14,7 +14,15 @@ from lunops.connections.base import Channel, Timeouts
 from lunops.connections.events import Event, Hello, Lines, read_hello, read_item
 from lunops.connections.pipe import Pipe
 from lunops.connections.startup import how_it_ended, started_in_vain
-from lunops.errors import AgentError, DeadlineError, HeadError, LunopsError, PrivilegeError, UnreachableError
+from lunops.errors import (
+    AgentError,
+    DeadlineError,
+    HeadError,
+    LunopsError,
+    PrivilegeError,
+    UnreachableError,
+    WedgedError,
+)
 from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult, Times
 
 _UNKNOWN = "its outcome is unknown: look at the head, or run the same again, which takes up what is there"
@@ -79,6 +87,7 @@ class Session:
             "forks": task.forks,
             "items": [{"key": item.key, "args": dict(item.args)} for item in task.items],
             "timeout_s": task.timeout_s,
+            "hang_s": self._host.hang_s,
         }
         answer = self._ask(request, f"{task.id} {task.name}", task.timeout_s, on_item)
         error, fix = str(answer.finished.get("error") or ""), str(answer.finished.get("fix") or "")
@@ -92,7 +101,14 @@ class Session:
             times=self._times(answer),
             error=error,
             fix=fix,
+            wedged=bool(answer.finished.get("wedged")),
         )
+
+    def wedged(self) -> WedgedError | None:
+        """Return why the head took no LIO work when this session began; None if it did."""
+        if not self.hello.wedged:
+            return None
+        return WedgedError(self.hello.wedged, where=self._host.name, fix=self.hello.wedged_fix)
 
     def undo(self, task_id: str, made: Mapping[str, Sequence[Json]]) -> tuple[ItemResult, ...]:
         """Let the agent take back what a task made, by item key; errors as `run`."""
@@ -100,10 +116,12 @@ class Session:
             "do": "undo",
             "id": f"undo:{task_id}",
             "items": [{"key": key, "made": list(things)} for key, things in made.items()],
+            "hang_s": self._host.hang_s,
         }
         answer = self._ask(request, f"undo:{task_id}", self._timeouts.undo_s, None)
         if error := str(answer.finished.get("error") or ""):
-            raise AgentError(error, where=f"{self._host.name}, undo:{task_id}", fix=str(answer.finished.get("fix")))
+            kind = WedgedError if answer.finished.get("wedged") else AgentError
+            raise kind(error, where=f"{self._host.name}, undo:{task_id}", fix=str(answer.finished.get("fix")))
         return answer.items
 
     def pipe(self, side: str, args: Json, *, stall_s: float) -> Pipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lunops.modules import device, lio, sending, snapshots, volumes, zfs
+from lunops.modules import device, head, lio, sending, snapshots, volumes, zfs
 from lunops.modules.base import AnyModule, Context, Module
 
 __all__ = ["MODULES", "Context", "Module"]
@@ -17,6 +17,7 @@ _FILES = (
     volumes,
     snapshots,
     sending,
+    head,
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})

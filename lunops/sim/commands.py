@@ -1,4 +1,4 @@
-"""The commands that a simulated head has: zfs, zpool, udevadm, modprobe."""
+"""The commands that a simulated head has: zfs, zpool, udevadm, modprobe, and small tools."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lunops.agent.piped import Piped
 from lunops.agent.system import Output
 from lunops.sim.faults import Struck
 from lunops.sim.state import State
+from lunops.sim.tools import Tools
 from lunops.sim.udev import Udev
 from lunops.sim.zfs import Zfs
 
@@ -28,10 +29,11 @@ class Commands:
         self._state = state
         self._udev = udev
         self._zfs = zfs
+        self._tools = Tools(state)
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Output:
         """Run a command; one that is delayed for longer than the timeout is ended, and has done nothing."""
-        kind = " ".join(argv[:2]) if argv[0] in ("zfs", "zpool", "udevadm") else argv[0]
+        kind = " ".join(argv[:2]) if argv[0] in ("zfs", "zpool", "udevadm", "systemctl") else argv[0]
         if self._state.faults().delays_s.get(kind, 0.0) > timeout_s:
             time.sleep(timeout_s)
             return Output(-9, "", f"no answer within {int(timeout_s)} s; ended")
@@ -43,6 +45,8 @@ class Commands:
             if argv[0] == "modprobe":
                 self._state.observation(kind, " ".join(argv))
                 return _modprobe(argv[1:])
+            if argv[0] in self._tools.commands:
+                return self._tools.commands[argv[0]](argv[1:])
         except Struck as struck:
             fault = struck.fault
             text = fault.stderr or "cannot {command}: simulated fault"

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Effect = Literal["fail", "die_before", "die_after", "half_written"]
+Effect = Literal["fail", "die_before", "die_after", "half_written", "hang"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,8 @@ class Fault:
     `fail`: a file operation raises `errno`, a command ends with `code` and `stderr` (in which `{name}` is its
     last argument). `die_before`, `die_after`: the process kills itself, as kill -9 would, before the operation
     or once it is durable. `half_written`: `replace` leaves half of the text in its temporary file and raises
-    `errno`, ENOSPC if that is 0; with `die` it kills the process there instead.
+    `errno`, ENOSPC if that is 0; with `die` it kills the process there instead. `hang`: a file operation does not
+    return for `hang_s` seconds, as if its thread were in state D, and then fails as above.
     """
 
     on: str
@@ -37,6 +38,7 @@ class Fault:
     code: int = 1
     stderr: str = ""
     die: bool = False
+    hang_s: float = 3600.0
 
     def fits(self, kind: str, what: str, *, changes: bool) -> bool:
         """Return whether the operation counts for this fault."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator, Sequence
 
 from lunops.agent.piped import Piped
 from lunops.agent.system import Output, System
 from lunops.sim import locks
-from lunops.sim.faults import Struck
+from lunops.sim.faults import Fault, Struck
 from lunops.sim.machine import POOL_SIZE, SAVECONFIG, Machine
 from lunops.sim.state import die
 from lunops.sim.tree import Kind, parent_of, refuse
@@ -146,7 +147,7 @@ class SimulatedSystem(Machine, System):
             raise refuse(errno.ENOTTY, device)
         return self._udev.dataset(path)
 
-    def make_dirs(self, path: str) -> None:
+    def make_dirs(self, path: str, mode: int = 0o700) -> None:  # noqa: ARG002 - folders have no modes here
         """Make a folder and what is missing above it."""
         if self._kind(path, follow=True) == "dir":
             return
@@ -160,7 +161,16 @@ class SimulatedSystem(Machine, System):
                 elif kind != "dir":
                     raise refuse(errno.EEXIST, done)
 
-    def replace(self, path: str, text: str) -> None:
+    def mode(self, path: str) -> int:
+        """Return the permission bits of a file; those of a folder are always the same."""
+        path, kind = self._there(path)
+        return self._files.mode(path) if kind == "file" else 0o755
+
+    def lock_holder(self, path: str) -> str:
+        """Return who holds a lock; the empty text if nobody does."""
+        return locks.holder(self._locks, self._tree.canonical(path, follow=True))
+
+    def replace(self, path: str, text: str, mode: int = 0o600) -> None:
         """Replace a file so that a crash leaves the old or the new one whole."""
         with self._changing("replace", path, text=text):
             path = self._tree.canonical(path, follow=False)  # rename(2) does not follow a link
@@ -169,6 +179,7 @@ class SimulatedSystem(Machine, System):
             if self._tree.part(path) is not self._files:
                 raise refuse(errno.EACCES, path)
             self._files.put(path, "file", text)
+            self._files.set_mode(path, mode)
 
     @contextlib.contextmanager
     def lock(self, path: str, timeout_s: float) -> Iterator[None]:
@@ -191,12 +202,14 @@ class SimulatedSystem(Machine, System):
                 if fault.die:
                     die()
                 raise refuse(fault.errno or errno.ENOSPC, path) from None
+            _hang(fault)
             raise refuse(fault.errno or errno.EIO, path) from None
 
     def _observe(self, kind: str, path: str) -> None:
         try:
             self._state.observation(kind, path)
         except Struck as struck:
+            _hang(struck.fault)
             number = struck.fault.errno or errno.EIO
             raise OSError(number, os.strerror(number), path) from None
 
@@ -221,3 +234,9 @@ class SimulatedSystem(Machine, System):
         if self._tree.part(path) is not self._files:
             raise refuse(errno.EPERM, path)
         self._files.remove(path)
+
+
+def _hang(fault: Fault) -> None:
+    """Keep this thread for as long as the fault says; nothing of the head is locked meanwhile."""
+    if fault.effect == "hang":
+        time.sleep(fault.hang_s)

@@ -22,6 +22,17 @@ _TYPES = {
     "all": {FILESYSTEM, VOLUME, SNAPSHOT},
 }
 _FIELDS = ("name", "property", "value", "received", "source")
+_STATUS = """\
+  pool: {0}
+ state: ONLINE
+config:
+
+\tNAME           STATE     READ WRITE CKSUM
+\t{0}    ONLINE       0     0     0
+\t  virtio-pool  ONLINE       0     0     0
+
+errors: No known data errors
+"""
 _UNITS = "BKMGTPE"
 _SIZES = ("used", "available", "referenced", "volsize", "volblocksize", "recordsize", "refreservation", "size", "free")
 
@@ -125,6 +136,15 @@ class Listing:
         if missing:
             raise CommandError("\n".join(f"cannot open '{name}': no such pool" for name in missing))
         return ""
+
+    def status(self, words: Sequence[str]) -> str:
+        """Return what `zpool status` prints of pools that are well."""
+        options = Options("zpool status", words, "cDegiLPpstTvxX:")
+        names = options.words or self._datasets.pools()
+        for name in names:
+            if self._state.one("select 1 from pools where name = ?", name) is None:
+                raise CommandError(f"cannot open '{name}': no such pool")
+        return "\n".join(_STATUS.format(name) for name in names)
 
     def _select(
         self, options: Options, command: str, names: Sequence[str], types: set[str]

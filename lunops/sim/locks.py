@@ -38,6 +38,18 @@ def held(folder: Path, path: str, timeout_s: float, holder: str) -> Iterator[Non
         os.close(handle)
 
 
+def holder(folder: Path, path: str) -> str:
+    """Return who holds the lock of a head's `path`; the empty text if it is free."""
+    try:
+        handle = os.open(folder / quote(path, safe=""), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        return "" if _take(handle) else os.pread(handle, _HOLDER_MOST, 0).decode("utf-8", "replace")
+    finally:
+        os.close(handle)
+
+
 def myself() -> str:
     """Return this process in the words that `Locked.holder` has."""
     command = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()

@@ -15,7 +15,9 @@ from lunops.sim.datasets import Datasets
 from lunops.sim.faults import Faults
 from lunops.sim.holders import Holding, How
 from lunops.sim.sessions import LoginRefusedError, Session
+from lunops.sim.standing import put_file, standing_files
 from lunops.sim.state import Change, State
+from lunops.sim.systemd import Systemd
 from lunops.sim.tree import Files, Kind, Part, Tree, below, parent_of, refuse
 from lunops.sim.udev import Udev
 from lunops.sim.zfs import Zfs
@@ -50,6 +52,8 @@ class Machine:
             if self._files.kind("/run") is None:
                 for folder in _FOLDERS:
                     self._files.put(folder, "dir")
+                for path_, text in standing_files().items():
+                    put_file(self._files, path_, text)
                 for link, target in _LINKS.items():
                     self._files.put(link, "link", target)
             for pool in pools:
@@ -125,7 +129,8 @@ class Machine:
     def reboot(self, *, restore: bool = True, late: Iterable[str] = ()) -> tuple[str, ...]:
         """Restart the head: configfs is emptied, devices get other numbers, saveconfig.json is restored.
 
-        The volumes in `late` have no device yet when it is restored. Returns what the restore could not make.
+        The volumes in `late` have no device yet when it is restored, unless the head waits for them (boot_order).
+        Returns what the restore could not make.
         """
         late = tuple(late)
         with self._state.changing():
@@ -137,6 +142,11 @@ class Machine:
             for dataset in volumes:
                 if dataset not in late:
                     self._udev.appear(dataset)
+            if Systemd(self._state).waits_for_volumes():  # which asks udev again for what it lost, too
+                while late:
+                    self._udev.appear(late[0])
+                    late = late[1:]
+                self._state.do("update devices set link_at = 0")
             boot = Restore(self._configfs)
             if restore and self._files.kind(SAVECONFIG) == "file":
                 boot.run(self._files.text(SAVECONFIG))

@@ -10,6 +10,7 @@ from lunops.sim.state import State
 
 Kind = Literal["dir", "file", "link", "block"]
 _LINKS_MOST = 40  # as the kernel
+_MODE = 0o600  # of a file, unless it was set
 
 
 def refuse(number: int, path: str) -> OSError:
@@ -74,6 +75,16 @@ class Files:
     def put(self, path: str, kind: Kind, text: str = "") -> None:
         """Make or replace what stands at the path; call it while changing the state."""
         self._state.do("insert or replace into nodes values (?, ?, ?, ?)", path, parent_of(path), kind, text)
+
+    def mode(self, path: str) -> int:
+        """Return a file's permission bits."""
+        row = self._state.one("select value from meta where key = ?", f"mode:{path}")
+        return int(row[0]) if row else _MODE
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Set a file's permission bits; call it while changing the state."""
+        if mode != self.mode(path):
+            self._state.put(f"mode:{path}", mode)
 
     def remove(self, path: str) -> None:
         """Remove what stands at the path and below it; call it while changing the state."""

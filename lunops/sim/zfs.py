@@ -45,6 +45,7 @@ class Zfs:
             "zfs holds": holding.listed,
             "zpool list": self._listing.pools,
             "zpool sync": self._listing.sync,
+            "zpool status": self._listing.status,
             "zfs version": lambda words: _VERSION,  # noqa: ARG005
             "zpool version": lambda words: _VERSION,  # noqa: ARG005
         }

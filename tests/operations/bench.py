@@ -252,6 +252,7 @@ class _Kept:
         self.run = session.run
         self.undo = session.undo
         self.pipe = session.pipe
+        self.wedged = session.wedged
         self.cancel = session.cancel
 
     def close(self) -> None:

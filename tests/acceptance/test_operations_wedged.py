@@ -1,0 +1,13 @@
+"""The mark of a wedged head, on the real one; and a real kernel call that hangs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.operations.suite_wedged import WedgedSuite
+
+pytestmark = pytest.mark.lab
+
+
+class TestOnARealHead(WedgedSuite):
+    pass
