@@ -44,6 +44,8 @@ def run(work: Work, items: Sequence[Item]) -> None:
     names = [item.args["snapshot"] for item in items]
     datasets = sorted({name.split("@")[0] for name in names})
     with exports.fixed(work) as exported:
+        # What was written in the last seconds does not count as `written` yet, and would be taken for nothing.
+        work.system.run(["zpool", "sync", *sorted({name.split("/")[0] for name in datasets})])
         found = zfs.observe(work.system, [*names, *datasets], _BASE)
         newer: Dict[str, List[_Newer]] = {}
         columns = ("name", "createtxg", "userrefs", "clones")
