@@ -69,6 +69,8 @@ def test_a_list_is_of_the_dataset_alone_unless_it_says_how_deep() -> None:
         ("zfs_rollback", {"snapshot": "tank/n1@1", "force": ["snapshot"]}, "snapshot"),
         ("zfs_rollback", {"snapshot": "tank/n1@1", "force": True}, "must be a list"),
         ("zfs_promote", {"dataset": "tank/n1@1"}, "is not a dataset name"),
+        ("zfs_promote", {"dataset": "tank/n1", "in_place_of": "tank/n1"}, "its own place"),
+        ("zfs_promote", {"dataset": "tank/n1", "in_place_of": "other/n1"}, "not in the pool of tank/n1"),
         ("zfs_rename", {**RENAME, "dst": "other/n1"}, "not in the pool of tank/n1"),
         ("zfs_rename", {**RENAME, "dst": "tank/n1"}, "as it is"),
         ("zfs_rename", {**RENAME, "dst": "tank/n1/x"}, "inside of tank/n1"),

@@ -1,9 +1,12 @@
-"""zfs_promote: have a dataset that depends on no other: a clone changes places with the dataset of its origin.
+"""zfs_promote: have a dataset that is no clone of another: it changes places with the dataset of its origin.
 
-    {"dataset": "p/x"}
+    {"dataset": "p/x", "in_place_of": "p/y"}
 
 The snapshots up to the origin move to it with their marks and holds, the former dataset becomes its clone, and the
 other clones of these snapshots name it as their origin from then on. No data moves, no device and no session sees it.
+
+`in_place_of` may be left out only where the former dataset is no clone itself. Promoted, a clone of a clone is a clone
+of what that one was a clone of: the same task done again would go on to take the place of the golden image.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from lunops.agent.work import guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Sequence, Set
+    from typing import Any, Dict, List, Sequence
 
     from lunops.agent.system import System
     from lunops.agent.work import Item, Work
@@ -35,8 +38,8 @@ class _Snapshot:
 def run(work: Work, items: Sequence[Item]) -> None:
     """Do the task, one item after the other, for each may change what the next one's origin is."""
     names = [item.args["dataset"] for item in items]
-    found = zfs.observe(work.system, names, _BASE)
-    snapshots = _snapshots(work.system, found.values())
+    found = _observe(work.system, names)
+    snapshots = _snapshots(work.system, names, found)
     is_stale = False
     for item in items:
         begun, outcome = work.system.monotonic(), Outcome()
@@ -44,22 +47,32 @@ def run(work: Work, items: Sequence[Item]) -> None:
             work.skip(item)
             continue
         if is_stale:
-            found = zfs.observe(work.system, [item.args["dataset"]], _BASE)
-            snapshots = _snapshots(work.system, found.values())
-        guarded(outcome, lambda: _one(work, item.args["dataset"], found, snapshots, outcome))  # noqa: B023
+            found = _observe(work.system, [item.args["dataset"]])
+            snapshots = _snapshots(work.system, [item.args["dataset"]], found)
+        guarded(outcome, lambda: _one(work, item, found, snapshots, outcome))  # noqa: B023
         is_stale = is_stale or bool(outcome.made or outcome.error)
         work.report(item, outcome, work.system.monotonic() - begun)
 
 
 def _one(
-    work: Work, dataset: str, found: Dict[str, zfs.Found], snapshots: Dict[str, List[_Snapshot]], outcome: Outcome
+    work: Work, item: Item, found: Dict[str, zfs.Found], snapshots: Dict[str, List[_Snapshot]], outcome: Outcome
 ) -> None:
+    dataset, in_place_of = item.args["dataset"], item.args.get("in_place_of", "")
     if dataset not in found:
         raise ItemError("%s does not exist" % dataset, "see: zfs list")
     origin = found[dataset].value("origin")
     if origin == "-":
         return
     former = origin.split("@")[0]
+    if in_place_of and former != in_place_of:
+        return
+    above = found[former].value("origin") if former in found else "-"
+    if above != "-" and not in_place_of:
+        raise ItemError(
+            "%s is a clone of %s, which is itself a clone of %s, so it would then be a clone of that"
+            % (dataset, former, above),
+            "say how far: in_place_of: %s" % former,
+        )
     meant = next((each for each in snapshots.get(former, ()) if each.name == origin), None)
     if meant is None:
         raise ItemError("the origin %s of %s cannot be seen" % (origin, dataset), "run again")
@@ -73,10 +86,12 @@ def _one(
         )
     others = sorted({clone for each in moved for clone in each.clones} - {dataset})
     outcome.changes.append("zfs promote %s" % dataset)
-    outcome.changes.append("%s moves to %s" % (_some([each.name for each in moved]), dataset))
-    outcome.changes.append("%s is a clone of %s@%s" % (former, dataset, meant.tag))
+    outcome.changes.append("snapshots that move to it: %s" % _some([each.name for each in moved]))
+    outcome.changes.append("%s becomes a clone of %s@%s" % (former, dataset, meant.tag))
+    if above != "-":
+        outcome.changes.append("%s becomes a clone of %s" % (dataset, above))
     if others:
-        outcome.changes.append("%s: the origin is now of %s" % (_some(others), dataset))
+        outcome.changes.append("clones whose origin moves: %s" % _some(others))
     if work.check:
         return
     output = work.system.run(["zfs", "promote", dataset])
@@ -115,14 +130,21 @@ def take_back(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
     outcome.changes.append("zfs promote %s" % former)
 
 
-def _snapshots(system: System, clones: Iterable[zfs.Found]) -> Dict[str, List[_Snapshot]]:
-    """Return the snapshots of these datasets and of those that they are clones of."""
-    names: Set[str] = set()
-    for one in clones:
-        if one.value("origin") != "-":
-            names |= {one.name, one.value("origin").split("@")[0]}
+def _observe(system: System, names: Sequence[str]) -> Dict[str, zfs.Found]:
+    """Return the datasets, and those that they are clones of."""
+    found = zfs.observe(system, names, _BASE)
+    former = {one.value("origin").split("@")[0] for one in found.values()} - {"-"} - set(found)
+    if former:
+        found.update(zfs.observe(system, former, _BASE))
+    return found
+
+
+def _snapshots(system: System, names: Sequence[str], found: Dict[str, zfs.Found]) -> Dict[str, List[_Snapshot]]:
+    """Return the snapshots of those datasets that are clones, and of those that they are clones of."""
+    clones = [name for name in names if name in found and found[name].value("origin") != "-"]
+    wanted = {*clones, *(found[name].value("origin").split("@")[0] for name in clones)}
     by_dataset: Dict[str, List[_Snapshot]] = {}
-    for row in listing.rows(system, names, ("name", "createtxg", "guid", "clones"), ("snapshot",), depth=1):
+    for row in listing.rows(system, wanted, ("name", "createtxg", "guid", "clones"), ("snapshot",), depth=1):
         each = _Snapshot(row)
         by_dataset.setdefault(each.dataset, []).append(each)
     return by_dataset

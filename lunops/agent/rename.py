@@ -9,7 +9,7 @@ recorded of targets that are not exported follows. The new device links come lat
 
 from __future__ import annotations
 
-from lunops.agent import guards, lio, listing, records, zfs
+from lunops.agent import exports, guards, listing, records, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.records import Records
@@ -22,38 +22,43 @@ if TYPE_CHECKING:
     from lunops.agent.work import Item, Work
 
 _BASE = ("type", "guid", zfs.MANAGED)
-_KINDS = (guards.SESSIONS, guards.EXPORTED, guards.HOLDERS)
+_DEEP = 1000  # more than a name of 255 characters has levels
 
 
 def run(work: Work, items: Sequence[Item]) -> None:
     """Do the task one item after the other, so that names may be handed on; then bring the records up to date."""
     names = [name for item in items for name in (item.args["src"], item.args["dst"])]
     names += [parent for item in items for parent in zfs.parents_of(item.args["dst"])]
-    found = zfs.observe(work.system, names, _BASE)
-    sources = [item.args["src"] for item in items if item.args["src"] in found]
-    below = listing.rows(work.system, sources, ("name", "type"), ("filesystem", "volume"), depth=_DEEP)
-    outcomes: List[Tuple[Item, Outcome, float]] = []
-    for item in items:
-        begun, outcome = work.system.monotonic(), Outcome()
-        if work.is_over():
-            work.skip(item)
-            continue
-        guarded(outcome, lambda: _one(work, item, found, below, outcome))  # noqa: B023
-        outcomes.append((item, outcome, work.system.monotonic() - begun))
-    good = [(item, outcome) for item, outcome, _seconds in outcomes if not outcome.error]
-    problem = Outcome()
-    guarded(problem, lambda: _follow(work, good))
-    for item, outcome, seconds in outcomes:
-        if problem.error and not outcome.error and outcome.changes:
-            outcome.changes.append("the records were not brought up to date")
-            outcome.fail(ItemError("renamed, but: %s" % problem.error, problem.fix or "mend that, then run again"))
+    done: List[Tuple[Item, Outcome, float]] = []
+    with exports.fixed(work) as exported:
+        found = zfs.observe(work.system, names, _BASE)
+        sources = [item.args["src"] for item in items if item.args["src"] in found]
+        below = listing.rows(work.system, sources, ("name", "type"), ("filesystem", "volume"), depth=_DEEP)
+        for item in items:
+            begun, outcome = work.system.monotonic(), Outcome()
+            if work.is_over():
+                work.skip(item)
+                continue
+            guarded(outcome, lambda: _one(work, item, found, below, exported, outcome))  # noqa: B023
+            done.append((item, outcome, work.system.monotonic() - begun))
+        good = [(item, outcome) for item, outcome, _seconds in done if not outcome.error]
+        problem = Outcome()
+        guarded(problem, lambda: _follow(work, good))
+        for _item, outcome in reversed(good if problem.error else []):
+            outcome.fail(ItemError("the records could not follow: %s" % problem.error, problem.fix))
+            _take_back_own(work, {}, outcome)
+    for item, outcome, seconds in done:
         work.report(item, outcome, seconds)
 
 
-_DEEP = 1000  # more than a name of 255 characters has levels
-
-
-def _one(work: Work, item: Item, found: Dict[str, zfs.Found], below: Sequence[Sequence[str]], outcome: Outcome) -> None:
+def _one(
+    work: Work,
+    item: Item,
+    found: Dict[str, zfs.Found],
+    below: Sequence[Sequence[str]],
+    exported: exports.Exports,
+    outcome: Outcome,
+) -> None:
     source, destination, force = item.args["src"], item.args["dst"], item.args.get("force", [])
     if source not in found:
         _refuse_unless_done(found, source, destination, force)
@@ -66,7 +71,7 @@ def _one(work: Work, item: Item, found: Dict[str, zfs.Found], below: Sequence[Se
     inside = [(name, kind) for name, kind in below if name.startswith(source + "/")]
     uses: List[guards.Use] = []
     for name in [source, *(name for name, kind in inside if kind == "volume")]:
-        uses += guards.uses(work.system, name, _KINDS)
+        uses += exported.uses(name)
     uses += [guards.Use(guards.CHILDREN, "it has %s" % name, "rename these alone") for name, _kind in inside]
     if found[source].local(zfs.MANAGED) != "1":
         fix = "see that it is the one you mean, or adopt it"
@@ -77,7 +82,7 @@ def _one(work: Work, item: Item, found: Dict[str, zfs.Found], below: Sequence[Se
         if not work.check:
             _rename(work, source, destination, found[source].value("guid"))
     except ItemError:
-        _take_back_parents(work, found, outcome)
+        _take_back_own(work, found, outcome)
         raise
     outcome.changes.append("zfs rename %s %s" % (source, destination))
     outcome.made.append(["rename", source, destination, found[source].value("guid")])
@@ -134,30 +139,28 @@ def _make_parents(work: Work, item: Item, found: Dict[str, zfs.Found], outcome: 
         found[name].properties["type"] = ("filesystem", "-")
 
 
-def _take_back_parents(work: Work, found: Dict[str, zfs.Found], outcome: Outcome) -> None:
-    """Destroy the parents that were made for a rename that failed; ZFS refuses it where anything lives in one."""
-    for _kind, name, _mark in reversed(outcome.made):
-        command = ["zfs", "destroy", name]
-        if work.check or work.system.run(command).code == 0:
+def _take_back_own(work: Work, found: Dict[str, zfs.Found], outcome: Outcome) -> None:
+    """Take back what was done for an item that fails, the newest first; ZFS destroys no parent that is in use."""
+    if work.check:
+        return
+    for step in reversed(outcome.made):
+        command = ["zfs", "rename", step[2], step[1]] if step[0] == "rename" else ["zfs", "destroy", step[1]]
+        if work.system.run(command).code == 0:
             outcome.rolled_back.append(" ".join(command))
-            del found[name]
+            found.pop(step[1], None)
         else:
             outcome.left_behind.append(" ".join(command))
-    if work.check:
-        outcome.rolled_back.clear()
 
 
 def _follow(work: Work, done: Sequence[Tuple[Item, Outcome]]) -> None:
     """Have the records name the datasets as they are now called."""
-    pairs = [(item.args["src"], item.args["dst"], outcome) for item, outcome in done]
-    if not pairs or (not work.system.exists(records.PATH)):
+    if not done or not work.system.exists(records.PATH):
         return
-    with lio.locked(work, locks=[lio.OUR_LOCK]):
-        recorded = Records(work.system)
-        for source, destination, outcome in pairs:
-            outcome.changes += _rename_records(recorded, source, destination)
-        if not work.check:
-            recorded.write()
+    recorded = Records(work.system)
+    for item, outcome in done:
+        outcome.changes += _rename_records(recorded, item.args["src"], item.args["dst"])
+    if not work.check:
+        recorded.write()
 
 
 def _rename_records(recorded: Records, source: str, destination: str) -> List[str]:
@@ -179,25 +182,18 @@ def _rename_records(recorded: Records, source: str, destination: str) -> List[st
 def take_back(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
     """Rename back what the run renamed, if it is still that dataset and nobody uses it under its new name."""
     _kind, source, destination, guid = step
-    found = zfs.observe(work.system, [source, destination], ("guid",))
-    if source in found and found[source].value("guid") == guid:
-        return
-    if destination not in found or found[destination].value("guid") != guid:
-        raise ItemError("%s is no longer what %s was" % (destination, source), "look at it: zfs list")
-    if source in found:
-        raise ItemError("%s is there again, and is another dataset" % source, "rename or destroy it first")
-    guards.refuse(
-        guards.uses(work.system, destination, (guards.SESSIONS, guards.EXPORTED)),
-        (),
-        "rename %s back to %s" % (destination, source),
-    )
-    zfs.must(work.system, ["zfs", "rename", destination, source])
-    outcome.changes.append("zfs rename %s %s" % (destination, source))
-    _follow_back(work, destination, source)
-
-
-def _follow_back(work: Work, source: str, destination: str) -> None:
-    with lio.locked(work, locks=[lio.OUR_LOCK]):
+    with exports.fixed(work) as exported:
+        found = zfs.observe(work.system, [source, destination], ("guid",))
+        if source in found and found[source].value("guid") == guid:
+            return
+        if destination not in found or found[destination].value("guid") != guid:
+            raise ItemError("%s is no longer what %s was" % (destination, source), "look at it: zfs list")
+        if source in found:
+            raise ItemError("%s is there again, and is another dataset" % source, "rename or destroy it first")
+        uses = [use for use in exported.uses(destination) if use.kind != guards.HOLDERS]
+        guards.refuse(uses, (), "rename %s back to %s" % (destination, source))
+        zfs.must(work.system, ["zfs", "rename", destination, source])
+        outcome.changes.append("zfs rename %s %s" % (destination, source))
         recorded = Records(work.system)
-        _rename_records(recorded, source, destination)
+        _rename_records(recorded, destination, source)
         recorded.write()

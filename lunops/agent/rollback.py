@@ -8,7 +8,7 @@ their caches; and where newer snapshots would have to go, never if one of these 
 
 from __future__ import annotations
 
-from lunops.agent import guards, listing, zfs
+from lunops.agent import exports, guards, listing, zfs
 from lunops.agent.outcome import ItemError, Outcome
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # number once anything was written.
 ROLLED_BACK = "lunops:rolledback"
 _BASE = ("type", "guid", "createtxg", "written", "volsize", zfs.MANAGED, ROLLED_BACK)
-_KINDS = (guards.SESSIONS, guards.EXPORTED, guards.HOLDERS)
 
 
 class _Newer:
@@ -44,15 +43,25 @@ def run(work: Work, items: Sequence[Item]) -> None:
     """Do the task."""
     names = [item.args["snapshot"] for item in items]
     datasets = sorted({name.split("@")[0] for name in names})
-    found = zfs.observe(work.system, [*names, *datasets], _BASE)
-    newer: Dict[str, List[_Newer]] = {}
-    columns = ("name", "createtxg", "userrefs", "clones")
-    for row in listing.rows(work.system, datasets, columns, ("snapshot", "bookmark"), depth=1):
-        newer.setdefault(row[0].replace("#", "@").split("@")[0], []).append(_Newer(row))
-    work.each(items, lambda item, outcome: _one(work, item, found, newer, outcome))
+    with exports.fixed(work) as exported:
+        # What was written in the last seconds does not count as `written` yet, and would be taken for nothing.
+        work.system.run(["zpool", "sync", *sorted({name.split("/")[0] for name in datasets})])
+        found = zfs.observe(work.system, [*names, *datasets], _BASE)
+        newer: Dict[str, List[_Newer]] = {}
+        columns = ("name", "createtxg", "userrefs", "clones")
+        for row in listing.rows(work.system, datasets, columns, ("snapshot", "bookmark"), depth=1):
+            newer.setdefault(row[0].replace("#", "@").split("@")[0], []).append(_Newer(row))
+        work.each(items, lambda item, outcome: _one(work, item, found, newer, exported, outcome))
 
 
-def _one(work: Work, item: Item, found: Dict[str, zfs.Found], newer: Dict[str, List[_Newer]], outcome: Outcome) -> None:
+def _one(
+    work: Work,
+    item: Item,
+    found: Dict[str, zfs.Found],
+    newer: Dict[str, List[_Newer]],
+    exported: exports.Exports,
+    outcome: Outcome,
+) -> None:
     name, force = item.args["snapshot"], item.args.get("force", [])
     dataset = name.split("@")[0]
     if name not in found:
@@ -68,7 +77,7 @@ def _one(work: Work, item: Item, found: Dict[str, zfs.Found], newer: Dict[str, L
             "will not roll back to %s: newer ones would have to go, and %s" % (name, "; ".join(kept[:10])),
             "destroy the clones or release the holds (zfs_release) if they may go, or promote the clone (zfs_promote)",
         )
-    uses = guards.uses(work.system, dataset, _KINDS)
+    uses = exported.uses(dataset)
     uses += [guards.Use(guards.SNAPSHOTS, "it has the newer %s" % each.name, "destroy that first") for each in later]
     if now.local(zfs.MANAGED) != "1":
         fix = "see that it is the one you mean, or adopt it"

@@ -9,7 +9,7 @@ made: ["snapshot", [SNAPSHOT, …], RUN, {SNAPSHOT: GUID}]   no GUIDs: the agent
 
 from __future__ import annotations
 
-from lunops.agent import holds, promote, rename, zfs
+from lunops.agent import destroy, holds, promote, rename, zfs
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.work import UndoKind
 
@@ -37,9 +37,11 @@ def _snapshot(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
             tags = ", ".join(sorted(holds.observe(work.system, [name]).get(name, ())))
             raise ItemError("%s is held: %s" % (name, tags), "release it first (zfs_release)")
     for name in sorted(found):
-        output = work.system.run(["zfs", "destroy", name])
-        if output.code != 0 and zfs.observe(work.system, [name], ("guid",)):
-            raise ItemError("zfs destroy failed: %s" % zfs.said(output))
+        try:
+            destroy.destroy(work.system, name)
+        except ItemError:
+            if zfs.observe(work.system, [name], ("guid",)):
+                raise
         outcome.changes.append("zfs destroy %s" % name)
 
 

@@ -65,9 +65,12 @@ class ZfsRollback(Checked):
 
 
 class ZfsPromote(Checked):
-    """A dataset that is to depend on no other."""
+    """A dataset that is to be no clone; `in_place_of` says of which, where that one is a clone itself."""
 
     dataset: DatasetName = Field(description="the clone")
+    in_place_of: DatasetName | None = Field(
+        default=None, description="the dataset that it is to take the place of, where that one is a clone itself"
+    )
 
 
 class ZfsRename(Checked):
@@ -129,7 +132,12 @@ def _rollback(args: ZfsRollback, context: Context) -> Item:
 
 def _promote(args: ZfsPromote, context: Context) -> Item:
     dataset = in_pool_of(context.host, args.dataset)
-    return Item(key=dataset, args={"dataset": dataset})
+    in_place_of = args.in_place_of.name if args.in_place_of else ""
+    if args.in_place_of and args.in_place_of.pool != args.dataset.pool:
+        raise BadValueError(f"{in_place_of} is not in the pool of {dataset}", fix="a clone lives in its origin's pool")
+    if dataset == in_place_of:
+        raise BadValueError(f"{dataset} is to take its own place", fix="name the dataset that it is a clone of")
+    return Item(key=dataset, args={"dataset": dataset, "in_place_of": in_place_of})
 
 
 def _rename(args: ZfsRename, context: Context) -> Item:

@@ -25,3 +25,15 @@ class TestOnARealHead(SnapshotsSuite):
         assert f"it has the newer {a}#b" in refused.error
         assert not forced.error
         assert f"lost: {a}#b" in forced.changes
+
+    def test_what_was_written_a_moment_ago_is_rolled_back_as_well(self, bench: Bench) -> None:
+        # Not in the suite: what is written to the simulated head is on its disk at once.
+        (a,) = volumes(bench, "a")
+        shell(bench, "snapshot", f"{a}@1")
+        path = f"/dev/zvol/{a}"
+        bench.do("wait_for_device", {"dataset": a})
+
+        assert bench.eyes.run(["sh", "-ec", f"test -b {path}; head -c 65536 /dev/urandom > {path}"])[0] == 0
+        done = only(bench.do("zfs_rollback", {"snapshot": f"{a}@1"}))
+
+        assert done.changes[0] == f"zfs rollback {a}@1", done

@@ -279,9 +279,9 @@ class SnapshotsSuite:
         assert only(checked).changes == only(done).changes
         assert only(done).changes == (
             f"zfs promote {two}",
-            f"{image}@1, {image}@2 moves to {two}",
-            f"{image} is a clone of {two}@2",
-            f"{one}: the origin is now of {two}",
+            f"snapshots that move to it: {image}@1, {image}@2",
+            f"{image} becomes a clone of {two}@2",
+            f"clones whose origin moves: {one}",
         )
         assert unchanged == before
         assert after == {
@@ -325,6 +325,30 @@ class SnapshotsSuite:
         assert "does not exist" in lost.error
         assert (after[one], after[two], after[image]) == (f"{image}@2", f"{image}@2", "-")
         assert {item.key for item in undone if item.status is CHANGED} == {one, two, image}
+        assert bench.datasets() == before
+
+    def test_a_clone_of_a_clone_is_promoted_only_as_far_as_is_said(self, bench: Bench) -> None:
+        (image,) = volumes(bench, "image")
+        shell(bench, "snapshot", f"{image}@1")
+        node, copy = f"{bench.folder}/node", f"{bench.folder}/copy"
+        shell(bench, "clone", f"{image}@1", node)
+        shell(bench, "snapshot", f"{node}@2")
+        shell(bench, "clone", f"{node}@2", copy)
+        before = bench.datasets()
+
+        refused = only(bench.do("zfs_promote", {"dataset": copy}))
+        unchanged = bench.datasets()
+        done = bench.do("zfs_promote", {"dataset": copy, "in_place_of": node})
+        after = bench.datasets()
+        again = only(bench.do("zfs_promote", {"dataset": copy, "in_place_of": node}))
+        bench.undo(done)
+
+        assert f"which is itself a clone of {image}@1" in refused.error
+        assert refused.fix == f"say how far: in_place_of: {node}"
+        assert unchanged == before
+        assert f"{copy} becomes a clone of {image}@1" in only(done).changes
+        assert (after[copy], after[node], after[image]) == (f"{image}@1", f"{copy}@2", "-")
+        assert again.status is OK
         assert bench.datasets() == before
 
     # -- rename -----------------------------------------------------------------------------------------------
