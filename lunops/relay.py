@@ -11,12 +11,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
-from lunops.connections.pipe import Ending, Pipe
-from lunops.errors import DeadlineError, HeadError, LunopsError
+from lunops.connections.pipe import Pipe
+from lunops.errors import HeadError
 from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult
+from lunops.relay_stream import TICK_S, Cut, Ends, Move, Stream
 from lunops.relay_tasks import AT, SOURCE, Tasks, as_failed, at_peer, skipped, with_all
 
 __all__ = ["SOURCE", "Relay", "split"]
@@ -24,9 +25,6 @@ __all__ = ["SOURCE", "Relay", "split"]
 OnItem = Callable[[ItemResult], None]
 OnProgress = Callable[[str, int, int], None]  # item, bytes done, bytes in all as far as is known
 
-_TICK_S = 0.5  # how often progress is told, and cancelling is noticed
-_MARGIN_S = 15.0  # the agents find a stall first, and know more of it
-_GRACE_S = 5.0
 _AGAIN = "run the same again: it goes on from what has arrived"
 
 
@@ -46,18 +44,6 @@ class PeerSession(Protocol):
         """End the session."""
 
 
-class _Cut(Exception):
-    """A stream broke; what arrived is kept."""
-
-
-@dataclass(kw_only=True)
-class _Stream:
-    """What a stream's own thread and the one that watches it share."""
-
-    total: int
-    done: int = 0
-
-
 class Relay:
     """Does the tasks of one source head that need a second one."""
 
@@ -66,6 +52,7 @@ class Relay:
         self._connect = connect
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
+        self._telling = threading.Lock()  # an observer may take its time, and must not hold up the sessions
         self._idle: dict[str, list[PeerSession]] = {}  # by head
 
     def cancel(self) -> None:
@@ -96,12 +83,12 @@ class Relay:
         deadline = begun + task.timeout_s
 
         def tell(result: ItemResult) -> None:
-            with self._lock:
+            with self._telling:
                 ended[result.key] = result
                 on_item(result)
 
         def progress(key: str, done: int, total: int) -> None:
-            with self._lock:
+            with self._telling:
                 on_progress(key, done, total)
 
         by_key = {item.key: item for item in task.items}
@@ -193,10 +180,10 @@ class Relay:
             if prepared.status.is_bad:
                 return at_peer(prepared, peer.name)
         begun = time.monotonic()
-        stream = _Stream(total=size.data["bytes"])
+        stream = Stream(total=size.data["bytes"])
         try:
             self._stream(tasks, item, found, how, stream, deadline, on_progress)
-        except _Cut as cut:
+        except Cut as cut:
             return self._after_cut(tasks, item, peer, found, prepared, f"{cut}, after {stream.done} bytes")
         seconds = time.monotonic() - begun
         with self._session(peer) as there:
@@ -220,11 +207,11 @@ class Relay:
         item: Item,
         found: Json,
         how: Json,
-        stream: _Stream,
+        stream: Stream,
         deadline: float,
         on_progress: OnProgress,
     ) -> None:
-        """Move a whole stream, or raise `_Cut` saying who broke it; what is read and fed is then closed."""
+        """Move a whole stream, or raise `Cut` saying who broke it; what is read and fed is then closed."""
         assert item.peer is not None
         stall_s = float(item.args["stall_s"])
         with self._session(self._source, cut=True) as here, self._session(item.peer, cut=True) as there:
@@ -232,22 +219,23 @@ class Relay:
                 into = there.pipe("receive", tasks.receive_args(item, found, how), stall_s=stall_s)
                 out = here.pipe("send", tasks.send_args(item, how), stall_s=stall_s)
             except HeadError as error:
-                raise _Cut(str(error)) from error
+                raise Cut(str(error)) from error
             with self._watched(item.key, stream, there, on_progress):
-                _Move(self._source.name, item.peer.name, out, into, stall_s, self._cancelled, deadline).run(stream)
+                ends = Ends(source=self._source.name, destination=item.peer.name, out=out, into=into)
+                Move(ends, stall_s=stall_s, cancelled=self._cancelled, deadline=deadline).run(stream)
 
     @contextlib.contextmanager
-    def _watched(self, key: str, stream: _Stream, there: PeerSession, on_progress: OnProgress) -> Iterator[None]:
+    def _watched(self, key: str, stream: Stream, there: PeerSession, on_progress: OnProgress) -> Iterator[None]:
         """Tell progress while the block runs; once cancelled, close what it may be waiting to write to."""
         over = threading.Event()
 
         def watch() -> None:
             cancelled_at = 0.0
-            while not over.wait(_TICK_S):
+            while not over.wait(TICK_S):
                 on_progress(key, stream.done, max(stream.done, stream.total))
                 if self._cancelled.is_set():
                     cancelled_at = cancelled_at or time.monotonic()
-                    if time.monotonic() - cancelled_at > 2 * _TICK_S:
+                    if time.monotonic() - cancelled_at > 2 * TICK_S:
                         there.close()
                         return
 
@@ -289,7 +277,7 @@ class Relay:
             try:
                 session = self._connect(host)
             except HeadError as error:
-                raise (_Cut(str(error)) if cut else error) from error
+                raise (Cut(str(error)) if cut else error) from error
         try:
             yield session
         except BaseException:
@@ -297,102 +285,6 @@ class Relay:
             raise
         with self._lock:
             self._idle.setdefault(host.name, []).append(session)
-
-
-class _Move:
-    """Moves the bytes of one stream."""
-
-    def __init__(
-        self,
-        source: str,
-        destination: str,
-        out: Pipe,
-        into: Pipe,
-        stall_s: float,
-        cancelled: threading.Event,
-        deadline: float,
-    ) -> None:
-        self._source = source
-        self._destination = destination
-        self._out = out
-        self._into = into
-        self._stall_s = stall_s
-        self._cancelled = cancelled
-        self._deadline = deadline
-
-    def run(self, stream: _Stream) -> None:
-        """Move all of it; raises `_Cut`, the source told to end."""
-        try:
-            while data := self._read():
-                self._write(data)
-                stream.done += len(data)
-            ending = self._out.ending
-            if ending is None or ending.code != 0 or ending.stalled:
-                raise self._ended(self._source, "send", ending)
-            self._finish()
-        except _Cut:
-            with contextlib.suppress(HeadError):
-                self._out.cancel(_GRACE_S)
-            raise
-
-    def _read(self) -> bytes:
-        waited_until = time.monotonic() + self._stall_s + _MARGIN_S
-        while True:
-            self._look()
-            try:
-                data = self._out.read(_TICK_S)
-            except HeadError as error:
-                raise _Cut(f"{self._source}: {error.what}") from error
-            if data is not None:
-                return data
-            if time.monotonic() > waited_until:
-                raise _Cut(f"{self._source} sent nothing for {self._stall_s:g} s")
-
-    def _look(self) -> None:
-        """Raise if it is time to end, or if the destination has ended already."""
-        if self._cancelled.is_set():
-            raise _Cut("cancelled")
-        if time.monotonic() > self._deadline:
-            raise _Cut("the task's time was over")
-        try:
-            early = self._into.finish(0)
-        except HeadError as error:
-            raise _Cut(f"{self._destination}: {error.what}") from error
-        if early is not None:
-            raise self._ended(self._destination, "receive", early)
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._into.write(data, self._stall_s + _MARGIN_S)
-        except HeadError as error:
-            if self._cancelled.is_set():
-                raise _Cut("cancelled") from error
-            with contextlib.suppress(HeadError):  # it may have said why it takes no more
-                if early := self._into.finish(_GRACE_S):
-                    raise self._ended(self._destination, "receive", early) from error
-            if isinstance(error, DeadlineError):
-                raise _Cut(f"{self._destination} took nothing for {self._stall_s:g} s") from error
-            raise _Cut(f"{self._destination}: {error.what}") from error
-
-    def _finish(self) -> None:
-        try:
-            self._into.end()
-            ending = self._into.finish(self._stall_s + _MARGIN_S)
-        except LunopsError as error:
-            raise _Cut(f"{self._destination}: {error.what}") from error
-        if ending is None:
-            raise _Cut(f"{self._destination} did not end within {self._stall_s:g} s of the stream's end")
-        if ending.code != 0 or ending.stalled:
-            raise self._ended(self._destination, "receive", ending)
-
-    def _ended(self, head: str, side: str, ending: Ending | None) -> _Cut:
-        if ending is None:
-            return _Cut(f"{head}: zfs {side} ended without a word")
-        if ending.stalled:
-            return _Cut(f"{head}: {ending.stalled}")
-        said = " / ".join(line.strip() for line in ending.said.splitlines() if line.strip())
-        how = f"by signal {-ending.code}" if ending.code < 0 else f"with exit code {ending.code}"
-        return _Cut(f"{head}: zfs {side} ended {how}" + (f": {said}" if said else ""))
 
 
 def split(made: Mapping[str, Sequence[Json]]) -> tuple[dict[str, list[Json]], dict[str, list[Json]]]:

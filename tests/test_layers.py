@@ -27,7 +27,7 @@ OUTER_LAYERS = (
     "agent",
     "agent_bundle sim resources settings pki",
     "connections",
-    "relay_tasks relay",
+    "relay_stream relay_tasks relay",
     "doctor head_run runner",
     "store_file store_rows store job_engine engine_pace engine",
     "jobs",

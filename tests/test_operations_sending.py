@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from lunops.inventory import parse
+from lunops.model import Status
 from lunops.sim.faults import Fault, Faults
 from tests.conformance import HEAD
 from tests.operations.bench import Bench
-from tests.operations.pair import Pair
+from tests.operations.pair import MIB, Pair
 from tests.operations.sim_eyes import SimEyes
 from tests.operations.suite_sending import SendingSuite
 
@@ -50,4 +51,37 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
 
 
 class TestBetweenSimulatedHeads(SendingSuite):
-    pass
+    @pytest.mark.parametrize(
+        ("side", "said"), [("send", "jbod-01: zfs send gave nothing"), ("receive", "jbod-02: zfs receive took nothing")]
+    )
+    def test_the_side_that_stands_still_is_named(self, pair: Pair, side: str, said: str) -> None:
+        # Not in the suite: a real zfs that hangs would have to be stopped in the kernel.
+        image, destination = pair.image(8 * MIB), f"{pair.folder}/img"
+        stuck = pair.source if side == "send" else pair.destination
+        assert isinstance(stuck.eyes, SimEyes)
+        stuck.eyes.system.set_faults(Faults(delays_s={f"zfs {side} stream": 6.0}))
+
+        (item,) = pair.send(pair.args(f"{image}@1", destination, stall_s=1)).items
+
+        assert item.status is Status.FAILED
+        assert item.error.startswith(f"{said} for 1 s, after "), item
+
+    def test_an_exported_copy_is_not_changed_under_its_initiators(self, pair: Pair) -> None:
+        image, destination = pair.image(MIB), f"{pair.folder}/img"
+        pair.send(pair.args(f"{image}@1", destination))
+        there = pair.destination
+        wwn = "iqn.2024-01.org.example:copy"
+        there.do("lio_target", {"dataset": destination, "wwn": wwn, "initiators": ["iqn.2024-01.org.example:init"]})
+        pair.source.eyes.write_data(image, MIB)
+        pair.snapshot(image, "2")
+        args = pair.args(f"{image}@2", destination)
+
+        with there.eyes.log_in(wwn, "iqn.2024-01.org.example:init"):
+            (refused,) = pair.send(args).items
+            (half,) = pair.send({**args, "force": ["exported"]}).items
+        (forced,) = pair.send({**args, "force": ["exported"]}).items
+
+        assert "iqn.2024-01.org.example:init from 10.0.0.2 is logged in" in refused.error
+        assert "force: [sessions, exported]" in refused.fix
+        assert "is logged in" in half.error
+        assert forced.status is Status.CHANGED, forced

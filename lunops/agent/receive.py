@@ -54,7 +54,12 @@ def run(work: Work, items: Sequence[Item]) -> None:
             _guard(work, item.args, found[name])
             if how == RESUME:
                 outcome.data["token"] = found[name].value(_TOKEN)
-        _parents(work, item.args, found, outcome)
+        try:
+            _parents(work, item.args, found, outcome)
+        except ItemError:
+            for _kind, above, _mark in reversed(outcome.made):
+                work.system.run(["zfs", "destroy", above])  # refused by ZFS if anything lives in it
+            raise
         outcome.data["command"] = zfs.shown(command(dict(item.args, base=base)))
 
     work.each(items, one)

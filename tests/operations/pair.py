@@ -77,7 +77,7 @@ class Pair:
         host = self.source.host
         context = Context(host=host, templates=load_templates(), run=uuid4().hex, hosts=self.inventory.hosts)
         items = tuple(MODULES["zfs_send"].item(dict(each), context, "item") for each in args)
-        task = Task(id="01:zfs_send", name="send", module="zfs_send", items=items, timeout_s=timeout_s)
+        task = Task(id="01:zfs_send", name="send", module="zfs_send", items=items, forks=2, timeout_s=timeout_s)
         return Plan(name="send", heads=(HeadPlan(host=host, tasks=(task,)),))
 
     def send(
