@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lunops.agent import absent, boot_order, clone, destroy, device, doctor, target, undo
+from lunops.agent import absent, boot_order, clone, destroy, device, target, undo
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -10,9 +10,17 @@ if TYPE_CHECKING:
 
     from lunops.agent.work import Item, Work
 
+
+def _doctor(work: Work, items: Sequence[Item]) -> None:
+    """Run the module that is rarely wanted, and whose many files would cost every start."""
+    from lunops.agent import doctor
+
+    doctor.run(work, items)
+
+
 MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
     "boot_order": boot_order.run,
-    "doctor": doctor.run,
+    "doctor": _doctor,
     "lio_absent": absent.run,
     "lio_target": target.run,
     "undo": undo.run,
