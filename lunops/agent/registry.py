@@ -9,7 +9,6 @@ from lunops.agent import (
     create,
     destroy,
     device,
-    doctor,
     holds,
     listing,
     promote,
@@ -30,9 +29,17 @@ if TYPE_CHECKING:
 
     from lunops.agent.work import Item, Work
 
+
+def _doctor(work: Work, items: Sequence[Item]) -> None:
+    """Run the module that is rarely wanted, and whose many files would cost every start."""
+    from lunops.agent import doctor
+
+    doctor.run(work, items)
+
+
 MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
     "boot_order": boot_order.run,
-    "doctor": doctor.run,
+    "doctor": _doctor,
     "lio_absent": absent.run,
     "lio_target": target.run,
     "undo": undo.run,
