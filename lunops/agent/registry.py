@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lunops.agent import absent, clone, destroy, device, target, undo
+from lunops.agent import absent, clone, destroy, device, discovery, sessions, target, undo
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
     "lio_absent": absent.run,
+    "lio_discovery": discovery.run,
+    "lio_fragment": target.run,
     "lio_target": target.run,
+    "sessions": sessions.run,
     "undo": undo.run,
     "wait_for_device": device.run,
     "zfs_clone": clone.run,

@@ -104,9 +104,7 @@ def _observe_value(system: System, entry: Entry, state: State) -> None:
             method = entry.path[: -len("attrib/authentication")] + "param/AuthMethod"
             state.values[method] = clean(system.read(method))
     except FileNotFoundError:
-        raise ItemError(
-            "this head's kernel has no %s" % entry.path, "leave that key out of the template"
-        ) from None
+        raise ItemError("this head's kernel has no %s" % entry.path, "leave that key out of the template") from None
     if entry.path.endswith("/alua_tg_pt_gp"):
         state.values[entry.path] = alua.group_name(text)
     else:
@@ -160,8 +158,10 @@ def _link_steps(entry: Entry, state: State) -> List[Step]:
             "%s is %s, not %s" % (_short(entry.path), _short(", ".join(there)), _short(entry.value)),
             "unshare that target first, or name another one: lunops does not re-point a LUN",
         )
-    names = state.link_names.get(entry.path, [])
-    gone = [Step(UNLINK, "%s/%s" % (entry.path, name), old=path) for name, path in zip(names, there)]
+    gone = [
+        Step(UNLINK, "%s/%s" % (entry.path, name), old=there[place])
+        for place, name in enumerate(state.link_names.get(entry.path, []))
+    ]
     return [*gone, new]
 
 

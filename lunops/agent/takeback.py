@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-from lunops.agent import alua, fragment, lio, readback, steps
+from lunops.agent import alua, fragment, readback, steps
 from lunops.agent.outcome import ItemError
 from lunops.agent.steps import MKDIR, REMOVE, RMDIR, SYMLINK, UNLINK, WRITE, Step
 from lunops.agent.work import explain
@@ -118,7 +118,9 @@ def _restore_by_hand(entry: fragment.Entry) -> List[str]:
     if entry.kind == fragment.GROUP:
         return ["echo %s > %s/%s" % (value, path, name) for name, value in entry.values.items()]
     if entry.secret:
-        return ["cat > %s  # type the old secret (saveconfig.json has it), then Ctrl-D twice" % path] * bool(entry.value)
+        return ["cat > %s  # type the old secret (saveconfig.json has it), then Ctrl-D twice" % path] * bool(
+            entry.value
+        )
     return ["echo %s > %s" % (shlex.quote(entry.value), path)]
 
 

@@ -98,9 +98,7 @@ def _group(work: Work, items: Sequence[Item], serials: Dict[str, zfs.Found], own
         work.report(doing.item, doing.outcome, doing.seconds)
 
 
-def _record(
-    work: Work, doing: _Doing, serials: Dict[str, zfs.Found], recorded: Records, owners: Owners
-) -> None:
+def _record(work: Work, doing: _Doing, serials: Dict[str, zfs.Found], recorded: Records, owners: Owners) -> None:
     """Note what is wanted of an item, and what it was before, so that the change can be undone."""
     doing.before = recorded.get(doing.wwn)
     wanted = with_recorded_serials(doing.item.args["fragment"], serials)

@@ -3,11 +3,12 @@
 made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on it
     | ["perhaps", DATASET, RUN, STORAGE OBJECT]   the agent died at it: the same, if it is there and carries the mark
     | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
+    and those of lunops.agent.undo_lio
 """
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, records, remove, zfs
+from lunops.agent import absent, destroy, lio, records, remove, undo_lio, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -107,4 +108,5 @@ KINDS: Dict[str, UndoKind] = {
     "parent": UndoKind(_made_parent, _destroy_by_hand),
     "perhaps": UndoKind(_clone, _destroy_by_hand),
     "target": UndoKind(_made_target, _target_by_hand),
+    **undo_lio.KINDS,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lunops.modules import device, lio, zfs
+from lunops.modules import device, lio, lio_discovery, lio_fragment, sessions, zfs
 from lunops.modules.base import AnyModule, Context, Module
 
 __all__ = ["MODULES", "Context", "Module"]
@@ -14,6 +14,9 @@ _FILES = (
     zfs,
     device,
     lio,
+    lio_discovery,
+    lio_fragment,
+    sessions,
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})
