@@ -42,10 +42,7 @@ class Folder:
 def files(kind: File, values: str) -> dict[str, File]:
     """Return files of one kind, from words `name=value`."""
     pairs = [word.partition("=") for word in values.split()]
-    return {
-        name: dataclasses.replace(kind, value=value)
-        for name, _, value in pairs
-    }
+    return {name: dataclasses.replace(kind, value=value) for name, _, value in pairs}
 
 
 def empty(name: str, inside: str = "") -> Folder:

@@ -120,3 +120,9 @@ STORAGE = Folder(
 )
 
 HBA = Folder(name="hba", files={"hba_info": SHOWN, "hba_mode": File(value="0", check="number")}, maker="storage")
+
+
+def enabled_attribute(attrib: str, name: str, first: str) -> str:
+    """Return what an attribute of an enabled object is, as long as nobody wrote it; `attrib` is its folder."""
+    begin = attrib.split("/core/", 1)[1].split("_", 1)[0]
+    return ENABLED_ATTRIB.get(begin, {}).get(name, first)
