@@ -26,7 +26,7 @@ _SHOWN = {
     "udev_path": r"UDEV PATH: (\S+)",
     "readonly": r"readonly: (\d)",
     "fd_dev_name": r"File: (\S+)  Size:",
-    "fd_dev_size": r"Size: (\d+)",
+    "fd_dev_size": r"  Size: (\d+)",
     "fd_async_io": r"Async: (\d)",
 }
 

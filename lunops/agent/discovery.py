@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 
 from lunops.agent import lio, steps, takeback
-from lunops.agent.fragment import VALUE, Entry
+from lunops.agent.fragment import DIR, VALUE, Entry
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
@@ -61,9 +61,8 @@ def _apply(work: Work, wanted: Wanted, outcome: Outcome) -> bool:
     """Have it in the kernel and in saveconfig.json; return whether anything was, or would be, changed."""
     system, saved = work.system, SaveConfig(work.system)
     found = entries(wanted)
-    way = steps.difference(found, steps.observe(system, found)) if system.is_dir(FOLDER) else []
-    if not system.is_dir(FOLDER):
-        way = steps.difference(found, steps.State())
+    # its folder comes with the fabric; in check mode, before anything was ever shared, it may not be there yet
+    way = [step for step in steps.difference(found, steps.observe(system, found)) if step.call == steps.WRITE]
     outcome.changes += [str(step) for step in way]
     module = saved_form(wanted, saved.fabric("iscsi"))
     is_saved = module == saved.fabric("iscsi")
@@ -92,7 +91,7 @@ def entries(wanted: Wanted) -> List[Entry]:
     secrets = [
         Entry(VALUE, "%s/%s" % (FOLDER, file), wanted.get(key) or "", secret=True) for key, file in _FILES.items()
     ]
-    return [*secrets, enforce] if wanted["enable"] else [enforce, *secrets]
+    return [Entry(DIR, FOLDER), *secrets, enforce] if wanted["enable"] else [Entry(DIR, FOLDER), enforce, *secrets]
 
 
 def read(system: System) -> Wanted:
