@@ -18,17 +18,29 @@ if TYPE_CHECKING:
     from lunops.agent.system import System
 
 
-def way(system: System, wanted: Dict[str, Any], force: Sequence[str] = ()) -> List[Step]:
-    """Return the steps to a fragment; raises ItemError if one of them would touch a session, unless that is forced."""
+def way(
+    system: System, wanted: Dict[str, Any], force: Sequence[str] = (), old: Dict[str, Any] | None = None
+) -> List[Step]:
+    """Return the steps to a fragment; raises ItemError if one of them would touch a session, unless that is forced.
+
+    Storage objects of the `old` fragment that the new one does not have are removed with their LUNs.
+    """
     entries = entries_of(system, wanted)
     state = steps.observe(system, entries)
     difference = steps.difference(entries, state)
-    removals = [takeback.removal(system, path) for path in steps.extras(system, entries)]
+    gone = [lio.storage_object(system, one["name"]) for one in dropped(old, wanted)]
+    removals = [takeback.removal(system, path) for path in [*steps.extras(system, entries), *filter(None, gone)]]
     found = _in_order(removals, difference)
     if remove.SESSIONS not in force:
         for step in found:
             _refuse_if_in_use(system, step)
     return found
+
+
+def dropped(old: Dict[str, Any] | None, wanted: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Return the storage objects of an older fragment that are not wanted any more."""
+    names = [one["name"] for one in wanted["storage_objects"]]
+    return [one for one in (old or {}).get("storage_objects", []) if one["name"] not in names]
 
 
 def _in_order(removals: List[Step], difference: List[Step]) -> List[Step]:

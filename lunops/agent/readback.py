@@ -44,7 +44,7 @@ def canonical(value: Any) -> Any:
             else canonical(value[key])
             for key in sorted(value)
         }
-    return value
+    return [canonical(one) for one in value] if isinstance(value, list) else value
 
 
 def like(system: System, wanted: Fragment) -> Fragment:
@@ -80,21 +80,27 @@ def full(system: System, wwn: str) -> Fragment:
 
 
 def entries(system: System, path: str) -> List[Entry]:
-    """Return the entries that make an ACL, mapped LUN, LUN, portal or ALUA group (its folder) again as it is now."""
+    """Return the entries that make an ACL, mapped LUN, LUN, portal, ALUA group or storage object again as it is now.
+
+    `path` is its folder.
+    """
     parts = path.split("/")
     folder_of: Callable[[str], str] = lambda name: lio.storage_object(system, name)  # noqa: E731
-    if "/alua/" in path:
-        return fragment.alua_group("/".join(parts[:-2]), _group(system, path))
+    plain = defaults.without_in
+    if path.startswith(lio.CORE):
+        if "/alua/" in path:
+            return fragment.alua_group("/".join(parts[:-2]), plain("alua_tpgs", _group(system, path)))
+        return fragment.storage_entries(plain("storage_objects", storage(system, path)), path)
     if "acls" in parts:
         place = parts.index("acls")
         base, acl = "/".join(parts[:place]), "/".join(parts[: place + 2])
         if path != acl:
             return fragment.mapped_lun(base, acl, _mapped(system, path))
-        return fragment.node_acl(base, node_acl(system, path))
+        return fragment.node_acl(base, plain("node_acls", node_acl(system, path)))
     base = "/".join(parts[:-2])
     if parts[-2] == "np":
-        return fragment.tpg_portal(base, _portal(system, path))
-    return fragment.tpg_lun(base, _lun(system, path), folder_of)
+        return fragment.tpg_portal(base, plain("portals", _portal(system, path)))
+    return fragment.tpg_lun(base, plain("luns", _lun(system, path)), folder_of)
 
 
 def storage(system: System, folder: str) -> Fragment:

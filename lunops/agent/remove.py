@@ -23,8 +23,8 @@ def users(system: System, path: str) -> List[str]:
     cannot come back through it. An initiator whose LUN 0 is taken away is given a disk of zeros by the kernel.
     """
     parts = path.split("/")
-    if "/alua/" in path:
-        return []  # its LUNs fall back to the default group
+    if path.startswith(lio.CORE + "/"):
+        return []  # an ALUA group's LUNs fall back to the default one; a storage object goes after its LUNs
     if "acls" in parts:
         found = lio.acl_session(system, "/".join(parts[: parts.index("acls") + 2]))
     else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lunops.agent.system import System
 
 MKDIR, RMDIR, WRITE, SYMLINK, UNLINK = "mkdir", "rmdir", "write", "symlink", "unlink"
-REMOVE = "remove"  # not one call: an ACL, mapped LUN, LUN, portal or ALUA group with what is in it
+REMOVE = "remove"  # not one call: an ACL, mapped LUN, LUN, portal, ALUA group or storage object with what is in it
 _SERIAL = "T10 VPD Unit Serial Number:"
 _NO_SECRET = "NULL"  # what the kernel takes for: forget this one
 _REMADE = {"generate_node_acls": "attrib/cache_dynamic_acls", "authentication": "param/AuthMethod"}
@@ -276,7 +276,8 @@ def call(system: System, step: Step) -> None:
     elif step.call == UNLINK:
         system.unlink(step.path)
     elif step.call == REMOVE:
-        remove.folder(system, step.path)
+        is_storage = step.path.startswith(lio.CORE + "/") and "/alua/" not in step.path
+        (remove.storage_object if is_storage else remove.folder)(system, step.path)
     else:
         system.write(step.path, _NO_SECRET if step.secret and not step.value else step.value)
 

@@ -144,9 +144,12 @@ def _save(work: Work, saved: SaveConfig, recorded: Records, applied: Sequence[_D
 
 def _one(work: Work, doing: _Doing, saved: SaveConfig) -> None:
     system, outcome, wanted = work.system, doing.outcome, doing.wanted
-    way = converge.way(system, wanted, doing.item.args.get("force", ()))
+    old = doing.before["fragment"] if doing.before else None
+    way = converge.way(system, wanted, doing.item.args.get("force", ()), old)
     outcome.changes += [str(step) for step in way]
     outcome.changes += ["save %s" % name for name in saved.lacks(wanted)]
+    gone = [one for one in converge.dropped(old, wanted) if saved.has("storage_objects", one["plugin"], one["name"])]
+    outcome.changes += ["unsave %s" % one["name"] for one in gone]
     if work.check or not outcome.changes:
         return
     converge.refuse_what_is_not_there(system, wanted)
@@ -154,6 +157,8 @@ def _one(work: Work, doing: _Doing, saved: SaveConfig) -> None:
     is_new = any(step.call == steps.MKDIR and step.path == "%s/%s" % (lio.ISCSI, doing.wwn) for step in way)
     steps.apply(system, way, doing.done)
     saved.put(wanted)
+    for one in gone:
+        saved.drop("storage_objects", one["plugin"], one["name"])
     if is_new:
         outcome.made.append(_made(doing))
     elif doing.token:

@@ -80,13 +80,15 @@ def _put_back(
     system, saved = work.system, SaveConfig(work.system)
     done: List[steps.Step] = []
     try:
-        way = converge.way(system, fragment)
+        way = converge.way(system, fragment, old=record["fragment"])
         converge.refuse_what_is_not_there(system, fragment)
         steps.apply(system, way, done)
     except ItemError:
         takeback.take_back(system, done)
         raise
     saved.put(fragment)
+    for one in converge.dropped(record["fragment"], fragment):
+        saved.drop("storage_objects", one["plugin"], one["name"])
     saved.write()
     recorded.put(wwn, records.exported(record["dataset"], fragment))
     recorded.write()
