@@ -75,9 +75,17 @@ NAME_PATTERNS: Mapping[str, str] = {
 # Text that is no name and may be what it likes, but for control characters: one argument of a command, a whole word.
 TEXT_PATTERNS: Mapping[str, str] = {
     r"\A[^\x00-\x1f\x7f]*\z": "lz4",  # the value of a property
+    r"\A[!-~]([ -~]*[!-~])?\z": "lunops",  # CHAP's names and secrets
 }
+# JSON of its own kind, by MODULE.FIELD: what is in it is gone through in tests/test_hostile_fragments.py; `vars` reach
+# a fragment only through a template, which makes JSON of them.
+JSON_FIELDS = ("lio_fragment.fragment", "lio_fragment.vars")
 # Plain text that is looked up among what is there, by MODULE.FIELD.
-LOOKED_UP: Mapping[str, str] = {"lio_target.template": "lun.json.j2", "zfs_send.to": "jbod-02"}
+LOOKED_UP: Mapping[str, str] = {
+    "lio_target.template": "lun.json.j2",
+    "lio_fragment.template": "lun.json.j2",
+    "zfs_send.to": "jbod-02",
+}
 
 
 class UnknownFieldError(Exception):
@@ -105,7 +113,8 @@ class Place:
 def places(module: str, model: type[BaseModel]) -> Iterator[Place]:
     """Give every place of the model's fields, nested ones included; raises UnknownFieldError."""
     for name, field in model.model_fields.items():
-        yield from _of(module, (name,), field.annotation, _metadata(field))
+        if f"{module}.{name}" not in JSON_FIELDS:
+            yield from _of(module, (name,), field.annotation, _metadata(field))
 
 
 def _metadata(field: FieldInfo) -> tuple[Any, ...]:

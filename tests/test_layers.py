@@ -18,7 +18,8 @@ CORE_LAYERS = (
     "errors near together",
     "names",
     "model",
-    "typed inventory_range inventory_ini inventory_host inventory render validate fragment yaml_source",
+    "typed inventory_range inventory_ini inventory_host inventory render validate fragment_bounds fragment_model "
+    "fragment_rules fragment yaml_source",
     "modules recap",
     "playbook",
     "planner_task planner_playbook planner",

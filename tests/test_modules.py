@@ -27,6 +27,12 @@ SHIPPED = load_templates()
 IQN = "iqn.2024-01.org.example:n1"
 CLONE = {"src": "tank/golden@1", "dst": "tank/n1", "wwn": IQN}
 TARGET = {"dataset": "tank/n1", "wwn": IQN, "initiators": ["iqn.2024-01.org.example:i1"]}
+FRAGMENT = {
+    "storage_objects": [
+        {"plugin": "block", "name": "disk", "dev": "/dev/zvol/tank/n1", "wwn": "6f3814c4-2115-5119-a3c8-b5ec40b7c2a1"}
+    ],
+    "targets": [{"fabric": "iscsi", "wwn": IQN, "tpgs": [{"tag": 1}]}],
+}
 ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "boot_order": {},
     "doctor": {},
@@ -34,6 +40,9 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "wait_for_device": {"dataset": "tank/n1"},
     "lio_target": TARGET,
     "lio_absent": {"dataset": "tank/n1", "wwn": IQN},
+    "lio_discovery": {"enable": False},
+    "lio_fragment": {"fragment": FRAGMENT},
+    "sessions": {},
     "zfs_destroy": {"dataset": "tank/n1"},
     "zfs_filesystem": {"dataset": "tank/n1"},
     "zfs_resize": {"dataset": "tank/n1", "size": "10G"},
@@ -52,6 +61,8 @@ ABOUT_SNAPSHOTS = ("zfs_hold", "zfs_release", "zfs_rollback", "zfs_snapshot")
 KEYS = {
     "boot_order": "head",
     "doctor": "head",
+    "lio_discovery": "discovery",
+    "sessions": "every target",
     "zfs_send": "tink/n1",
     **dict.fromkeys(ABOUT_SNAPSHOTS, "tank/n1@1"),
 }  # the others: the dataset

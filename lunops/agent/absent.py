@@ -1,14 +1,18 @@
-"""lio_absent: have each target and its storage object gone from the kernel and from saveconfig.json.
+"""lio_absent: have each target and its storage objects gone from the kernel and from saveconfig.json.
 
-    {"dataset": "p/x", "wwn": IQN, "storage_object": "lo-…"}
+    {"dataset": "p/x", "wwn": IQN, "storage_object": "lo-…", "force": ["sessions"]}
 
-Refused while anyone is logged in, and for what lunops did not make. A delete that was interrupted goes on
-from whatever is left: that the target is not wanted any more is recorded before the kernel is changed.
+The storage objects are those that the target's record says are its own; without a record, the one that is named, on
+the dataset. Refused while anyone is logged in, and for what lunops did not make. A delete that was interrupted goes
+on from whatever is left: that the target is not wanted any more is recorded before the kernel is changed. Files
+behind storage objects stay.
 """
 
 from __future__ import annotations
 
-from lunops.agent import lio, records, remove
+import uuid
+
+from lunops.agent import lio, readback, records, remove
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.records import Records
@@ -38,9 +42,11 @@ def _group(work: Work, items: Sequence[Item]) -> None:
     before = recorded.all()
     outcomes = {item.key: Outcome() for item in items}
     for item in items:  # what is refused is refused before anything is recorded
-        guarded(outcomes[item.key], lambda: unshare(work.system, item.args, saved, [], check=True))  # noqa: B023
+        args = dict(item.args, objects=objects_of(before.get(item.args["wwn"])))
+        would: List[str] = []
+        guarded(outcomes[item.key], lambda: unshare(work.system, args, saved, would, check=True))  # noqa: B023
         if not outcomes[item.key].error:
-            _record(item, recorded, outcomes[item.key])
+            guarded(outcomes[item.key], lambda: _record(work.system, item, recorded, outcomes[item.key], would))  # noqa: B023
     if not work.check:
         recorded.write()
     removed: List[Tuple[Item, Outcome, float]] = []
@@ -53,7 +59,8 @@ def _group(work: Work, items: Sequence[Item]) -> None:
             recorded.put(item.args["wwn"], before.get(item.args["wwn"]))
             continue
         if not outcome.error:
-            guarded(outcome, lambda: unshare(work.system, item.args, saved, done, check=work.check))  # noqa: B023
+            args = dict(item.args, objects=objects_of(before.get(item.args["wwn"])))
+            guarded(outcome, lambda: unshare(work.system, args, saved, done, check=work.check))  # noqa: B023
             outcome.changes += done
         if outcome.error and not done:
             recorded.put(item.args["wwn"], before.get(item.args["wwn"]))  # nothing of it was touched
@@ -71,44 +78,74 @@ def _group(work: Work, items: Sequence[Item]) -> None:
         work.report(item, outcome, seconds)
 
 
-def _record(item: Item, recorded: Records, outcome: Outcome) -> None:
-    """Note that a target is not wanted any more; its clone may stay."""
-    record = recorded.get(item.args["wwn"])
-    if record is not None and record["want"] != records.UNSHARED:
-        outcome.changes.append("record %s as unshared" % item.args["wwn"])
-        recorded.put(item.args["wwn"], dict(record, want=records.UNSHARED))
+def objects_of(record: Dict[str, Any] | None) -> List[Dict[str, Any]]:
+    """Return the storage objects that a target's record says are its own."""
+    storages = record["fragment"].get("storage_objects", []) if record else []
+    return [{key: one[key] for key in ("plugin", "name", "dev")} for one in storages]
+
+
+def _record(system: System, item: Item, recorded: Records, outcome: Outcome, would: Sequence[str]) -> None:
+    """Note that a target is not wanted any more, so that this can be undone; its clone may stay."""
+    wwn = item.args["wwn"]
+    record = recorded.get(wwn)
+    if record is None:
+        if not would or not system.is_dir("%s/%s/tpgt_1" % (lio.ISCSI, wwn)):
+            return
+        record = records.exported(item.args["dataset"], readback.full(system, wwn))
+    elif record["want"] == records.UNSHARED:
+        return
+    token = uuid.uuid4().hex
+    outcome.changes.append("record %s as unshared" % wwn)
+    outcome.made.append(["unshared", wwn, token])
+    recorded.put(wwn, dict(record, want=records.UNSHARED, before={"token": token}))
 
 
 def unshare(system: System, args: Dict[str, Any], saved: SaveConfig, changes: List[str], *, check: bool) -> None:
-    """Take one target and its storage object away, and out of `saved` (which the caller writes)."""
-    wwn, name, device = args["wwn"], args["storage_object"], path_of(args["dataset"])
+    """Take one target and its storage objects away, and out of `saved` (which the caller writes).
+
+    `args` has `wwn`, and `objects` (plugin, name, dev) or else `storage_object` and `dataset`; `force` if it is.
+    """
+    wwn, force = args["wwn"], args.get("force", ())
     target = "%s/%s" % (lio.ISCSI, wwn)
-    storage = lio.storage_object(system, name)
-    if storage:
-        exported = system.read(storage + "/udev_path").strip()
-        if exported not in ("", device):
+    objects = args.get("objects") or [_object_of(args)]
+    device = path_of(args["dataset"]) if args.get("dataset") else objects[0]["dev"]
+    if device not in [one["dev"] for one in objects]:
+        raise ItemError(
+            "%s exports %s, not %s" % (wwn, ", ".join(one["dev"] for one in objects), device),
+            "name the dst and the wwn of one and the same LUN",
+        )
+    folders = {one["name"]: lio.storage_object(system, one["name"]) for one in objects}
+    for one in objects:
+        exported = system.read(folders[one["name"]] + "/udev_path").strip() if folders[one["name"]] else ""
+        if exported not in ("", one["dev"]):
             raise ItemError(
-                "%s exports %s, not %s" % (wwn, exported, device),
+                "%s exports %s, not %s" % (wwn, exported, one["dev"]),
                 "name the dst and the wwn of one and the same LUN",
             )
     if system.is_dir(target):
-        strangers = [path for path in remove.luns_of(system, target) if path != storage]
+        strangers = [path for path in remove.luns_of(system, target) if path not in folders.values()]
         if strangers:
             raise ItemError(
                 "%s exports %s, which lunops did not make"
                 % (wwn, ", ".join(path[len(lio.CORE) + 1 :] for path in strangers)),
                 "remove it with targetcli if it must go",
             )
-        remove.refuse_if_logged_in(system, target)
+        remove.refuse_if_logged_in(system, target, force)
         changes.append("remove iscsi/%s" % wwn)
         if not check:
-            remove.target(system, target)
-    if storage:
+            remove.target(system, target, force)
+    for storage in filter(None, folders.values()):
         changes.append("remove %s" % storage.replace(lio.ROOT + "/", ""))
         if not check:
             remove.storage_object(system, storage)
-    for part, identity in (("targets", ("iscsi", wwn)), ("storage_objects", ("block", name))):
+    identities = [("targets", ("iscsi", wwn))]
+    identities += [("storage_objects", (one["plugin"], one["name"])) for one in objects]
+    for part, identity in identities:
         if saved.has(part, *identity):
             changes.append("unsave %s" % identity[1])
             if not check:
                 saved.drop(part, *identity)
+
+
+def _object_of(args: Dict[str, Any]) -> Dict[str, Any]:
+    return {"plugin": "block", "name": args["storage_object"], "dev": path_of(args["dataset"])}

@@ -11,7 +11,7 @@ from lunops.agent.system import Locked
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Iterator, List, Sequence
+    from typing import Any, Dict, Iterator, List, Sequence
 
     from lunops.agent.system import System
     from lunops.agent.work import Work
@@ -22,8 +22,9 @@ ISCSI = ROOT + "/iscsi"
 OUR_LOCK = "/run/lock/lunops-lio.lock"
 TARGETCLI_LOCK = "/var/run/targetcli.lock"
 LOCK_S = 60.0
-_MODULES = ("target_core_mod", "target_core_iblock", "iscsi_target_mod")
-_HBA = re.compile(r"iblock_(\d+)\Z")
+_MODULES = ("target_core_mod", "target_core_iblock", "target_core_file", "iscsi_target_mod")
+_HBA = re.compile(r"(iblock|fileio)_(\d+)\Z")
+PLUGINS = {"block": "iblock", "fileio": "fileio"}  # as rtslib calls them → as the kernel's folders begin
 
 
 @contextlib.contextmanager
@@ -65,7 +66,7 @@ def load(system: System) -> None:
 
 
 def storage_object(system: System, name: str) -> str:
-    """Return the folder of the block storage object with this name, or the empty text."""
+    """Return the folder of the storage object with this name, or the empty text."""
     for hba in system.listdir(CORE):
         if _HBA.match(hba):
             path = "%s/%s/%s" % (CORE, hba, name)
@@ -74,25 +75,36 @@ def storage_object(system: System, name: str) -> str:
     return ""
 
 
-def free_hba(system: System) -> str:
+def plugin_of(storage: str) -> str:
+    """Return what rtslib calls the plugin of a storage object (its folder)."""
+    kind = storage[len(CORE) + 1 :].split("_")[0]
+    return next((name for name, begin in PLUGINS.items() if begin == kind), kind)
+
+
+def free_hba(system: System, plugin: str = "block", taken: Sequence[str] = ()) -> str:
     """Return a folder for a new storage object: rtslib expects one object in each, so each gets a number of its own.
 
-    An empty one, left by an agent that was killed, is taken first of all.
+    An empty one, left by an agent that was killed, is taken first of all; none of those in `taken` is.
     """
-    numbers = {int(match.group(1)) for match in map(_HBA.match, system.listdir(CORE)) if match}
+    begin = PLUGINS[plugin]
+    found = [match for match in map(_HBA.match, system.listdir(CORE)) if match and match.group(1) == begin]
+    numbers = {int(match.group(2)) for match in found}
     number = 0
-    while number in numbers and folders(system, "%s/iblock_%d" % (CORE, number)):
+    while True:
+        path = "%s/%s_%d" % (CORE, begin, number)
+        if path not in taken and not (number in numbers and folders(system, path)):
+            return path
         number += 1
-    return "%s/iblock_%d" % (CORE, number)
+
+
+def link_names(system: System, folder: str) -> List[str]:
+    """Return the names of the links in a folder of configfs."""
+    return [name for name in system.listdir(folder) if system.is_link("%s/%s" % (folder, name))]
 
 
 def linked(system: System, folder: str) -> List[str]:
     """Return where the links in a folder of configfs lead."""
-    return [
-        system.resolve("%s/%s" % (folder, name))
-        for name in system.listdir(folder)
-        if system.is_link("%s/%s" % (folder, name))
-    ]
+    return [system.resolve("%s/%s" % (folder, name)) for name in link_names(system, folder)]
 
 
 def folders(system: System, path: str) -> List[str]:
@@ -102,22 +114,68 @@ def folders(system: System, path: str) -> List[str]:
 
 def sessions(system: System, target: str) -> List[str]:
     """Return who is logged in to a target (its folder), in words; both places are looked at."""
-    who: List[str] = []
+    return [in_words(session) for session in all_sessions(system, target)]
+
+
+def all_sessions(system: System, target: str) -> List[Dict[str, Any]]:
+    """Return the sessions of a target (its folder): initiator, address, state, tpg, and whether it is dynamic.
+
+    Of an initiator that was let in without an ACL (dynamic) the kernel shows the name alone.
+    """
+    found: List[Dict[str, Any]] = []
     for tpg in [name for name in folders(system, target) if name.startswith("tpgt_")]:
-        base = "%s/%s" % (target, tpg)
-        for initiator in folders(system, base + "/acls"):
-            who += acl_sessions(system, "%s/acls/%s" % (base, initiator))
-        with contextlib.suppress(FileNotFoundError):
-            dynamic = system.read(base + "/dynamic_sessions").replace("\0", "\n").split()
-            who += ["%s (without an ACL)" % name for name in dynamic]
-    return who
+        found += tpg_sessions(system, "%s/%s" % (target, tpg))
+    return found
+
+
+def tpg_sessions(system: System, base: str) -> List[Dict[str, Any]]:
+    """Return the sessions of a TPG (its folder)."""
+    found: List[Dict[str, Any]] = []
+    for initiator in folders(system, base + "/acls"):
+        found += acl_session(system, "%s/acls/%s" % (base, initiator))
+    with contextlib.suppress(FileNotFoundError):
+        for name in system.read(base + "/dynamic_sessions").replace("\0", "\n").split():
+            found.append(_session(base, name, dynamic=True))
+    return found
+
+
+def acl_session(system: System, acl: str) -> List[Dict[str, Any]]:
+    """Return the session of one ACL (its folder), or nothing."""
+    info = system.read(acl + "/info")
+    if "InitiatorName" not in info:
+        return []
+    base, _acls, initiator = acl.rsplit("/", 2)
+    address = re.search(r"CID:.*?Connection State:.*?\n\s*Address\s+(\S+)", info, re.S)
+    state = re.search(r"Session State: (?:TARG_SESS_STATE_)?(\S+)", info)
+    return [
+        _session(
+            base,
+            initiator,
+            address=address.group(1) if address else "",
+            state=state.group(1).lower() if state else "",
+        )
+    ]
+
+
+def _session(base: str, initiator: str, *, address: str = "", state: str = "", dynamic: bool = False) -> Dict[str, Any]:
+    target, tpg = base.rsplit("/", 2)[1:]
+    return {
+        "target": target,
+        "tpg": int(tpg.rsplit("_", 1)[-1]),
+        "initiator": initiator,
+        "address": address,
+        "state": state,
+        "dynamic": dynamic,
+    }
+
+
+def in_words(session: Dict[str, Any]) -> str:
+    """Return who a session is."""
+    if session["dynamic"]:
+        return "%s (without an ACL)" % session["initiator"]
+    return "%s from %s" % (session["initiator"], session["address"]) if session["address"] else session["initiator"]
 
 
 def acl_sessions(system: System, acl: str) -> List[str]:
     """Return the session of one ACL (its folder) in words, or nothing."""
-    info = system.read(acl + "/info")
-    if "InitiatorName" not in info:
-        return []
-    address = re.search(r"CID:.*?Connection State:.*?\n\s*Address\s+(\S+)", info, re.S)
-    name = acl.rsplit("/", 1)[-1]
-    return ["%s from %s" % (name, address.group(1)) if address else name]
+    return [in_words(session) for session in acl_session(system, acl)]

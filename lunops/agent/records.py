@@ -4,6 +4,9 @@ One private file, written before the kernel is changed, so that whatever dies in
 
     {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": "exported" | "unshared", "fragment": {…}}}}
 
+A record may have `before`, what its last change replaced, so that this change can be undone: {"token": …, and the
+`fragment` where it was another}. Beside `luns` there may be `discovery`, see `lunops.agent.discovery`.
+
 `exported`: have it in the kernel and in saveconfig.json. `unshared`: have it in neither; the clone may stay.
 A clone that is marked for a target and has no record was never exported: its creation was interrupted.
 """
@@ -34,6 +37,7 @@ class Records:
     def __init__(self, system: System) -> None:
         self._system = system
         self._luns: Dict[str, Dict[str, Any]] = {}
+        self.discovery: Dict[str, Any] = {}
         self._old = ""
         if system.exists(PATH):
             self._old = system.read(PATH)
@@ -45,6 +49,7 @@ class Records:
                     if not (isinstance(record["dataset"], str) and record["want"] in (EXPORTED, UNSHARED)):
                         raise ValueError("what it says of %s is not a record" % wwn)
                 self._luns = value["luns"]
+                self.discovery = value.get("discovery", {})
             except (ValueError, AttributeError, KeyError, TypeError) as error:
                 raise ItemError(
                     "%s is not what lunops writes: %s" % (PATH, error),
@@ -72,8 +77,11 @@ class Records:
 
     def write(self) -> None:
         """Write the file if it differs from what was read."""
-        text = json.dumps({"version": _VERSION, "luns": self._luns}, indent=1, sort_keys=True) + "\n"
-        if text == self._old or not (self._old or self._luns):
+        value: Dict[str, Any] = {"version": _VERSION, "luns": self._luns}
+        if self.discovery:
+            value["discovery"] = self.discovery
+        text = json.dumps(value, indent=1, sort_keys=True) + "\n"
+        if text == self._old or not (self._old or self._luns or self.discovery):
             return
         self._system.make_dirs(PATH.rsplit("/", 1)[0])
         self._system.replace(PATH, text)
@@ -93,3 +101,8 @@ def forget(work: Work, datasets: Sequence[str]) -> None:
 def exported(dataset: str, fragment: Dict[str, Any]) -> Dict[str, Any]:
     """Return the record of a LUN that is wanted."""
     return {"dataset": dataset, "want": EXPORTED, "fragment": fragment}
+
+
+def without_before(record: Dict[str, Any] | None) -> Dict[str, Any] | None:
+    """Return a record without what it says of its own past."""
+    return None if record is None else {key: record[key] for key in record if key != "before"}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _FOLDERS = ("/etc/rtslib-fb-target", "/etc/target")  # Debian's, and everyone else's
 _IDENTITY = {"storage_objects": ("plugin", "name"), "targets": ("fabric", "wwn")}
+_KNOWN_BY = dict(_IDENTITY, fabric_modules=("name",))
 
 
 class SaveConfig:
@@ -56,6 +57,19 @@ class SaveConfig:
                 self.drop(part, *[wanted[key] for key in identity])
                 self._value[part].append(wanted)
 
+    def all(self, part: str) -> List[Dict[str, Any]]:
+        """Return every object of a part."""
+        return [entry for entry in self._value[part] if isinstance(entry, dict)]
+
+    def fabric(self, name: str) -> Dict[str, Any]:
+        """Return what the file says of a fabric module, such as the authentication of discovery."""
+        return dict(self._find("fabric_modules", [name]) or {"name": name})
+
+    def put_fabric(self, module: Dict[str, Any]) -> None:
+        """Put a fabric module in, in the place of the one with its name."""
+        self.drop("fabric_modules", module["name"])
+        self._value["fabric_modules"].append(module)
+
     def has(self, part: str, *identity: str) -> bool:
         """Return whether the file has this object: `storage_objects`, plugin, name or `targets`, fabric, wwn."""
         return self._find(part, list(identity)) is not None
@@ -76,7 +90,7 @@ class SaveConfig:
         self._old = text
 
     def _find(self, part: str, identity: List[str]) -> Any:
-        keys = _IDENTITY[part]
+        keys = _KNOWN_BY[part]
         for entry in self._value[part]:
             if isinstance(entry, dict) and [entry.get(key) for key in keys] == identity:
                 return entry

@@ -6,6 +6,7 @@ made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on 
     | ["received", DATASET, RUN, TAG, GUID, TAG BEFORE or ""]   a snapshot that zfs_send brought here
     | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
     | what lunops.agent.undo_snapshot takes back
+    and those of lunops.agent.undo_lio
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lunops.agent import (
     records,
     remove,
     resize,
+    undo_lio,
     undo_snapshot,
     wedged,
     zfs,
@@ -139,5 +141,6 @@ KINDS: Dict[str, UndoKind] = {
     "target": UndoKind(_made_target, _target_by_hand),
     "unit_enabled": UndoKind(boot_order.take_back_enabled, boot_order.enabled_by_hand),
     "volume": UndoKind(_clone, _destroy_by_hand),
+    **undo_lio.KINDS,
     **undo_snapshot.KINDS,
 }

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lunops.modules import device, head, lio, sending, snapshots, volumes, zfs
+from lunops.modules import (
+    device,
+    head,
+    lio,
+    lio_discovery,
+    lio_fragment,
+    sending,
+    sessions,
+    snapshots,
+    volumes,
+    zfs,
+)
 from lunops.modules.base import AnyModule, Context, Module
 
 __all__ = ["MODULES", "Context", "Module"]
@@ -18,6 +29,9 @@ _FILES = (
     snapshots,
     sending,
     head,
+    lio_discovery,
+    lio_fragment,
+    sessions,
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from lunops.validate import Checked
 
 DEFAULT_TEMPLATE = "lun.json.j2"
 _ALIAS_LENGTH = 10  # as rtslib's own
+Force = list[Literal["sessions"]]  # what can be overridden here, by name; see lunops.agent.guards
 
 
 class LioTarget(Checked):
@@ -24,13 +25,15 @@ class LioTarget(Checked):
     wwn: IqnName = Field(description="the target's name")
     initiators: Annotated[list[IqnName], Field(min_length=1)] = Field(description="who may log in")
     template: str = Field(default=DEFAULT_TEMPLATE, description="the template that its fragment is rendered from")
+    force: Force = Field(default_factory=list, description="`sessions`: in spite of who is logged in")
 
 
 class LioAbsent(Checked):
-    """A target to take away, and the volume behind it."""
+    """A target to take away, and the volume behind it (left out where there is none: a target on files)."""
 
-    dataset: DatasetName = Field(description="the volume behind it, which stays")
+    dataset: DatasetName | None = Field(default=None, description="the volume behind it, which stays")
     wwn: IqnName = Field(description="the target's name")
+    force: Force = Field(default_factory=list, description="`sessions`: in spite of who is logged in")
 
 
 def variables_of(dataset: Dataset, wwn: Iqn, initiators: list[Iqn], host: Host) -> dict[str, Json]:
@@ -56,7 +59,8 @@ def _target(args: LioTarget, context: Context) -> Item:
     text = context.templates.render(args.template, {**context.host.variables, **variables})
     rendered = fragment.parse(text, where=args.template)
     _hold_to(rendered, variables, args.template)
-    return Item(key=dataset, args={"dataset": dataset, "wwn": args.wwn.name, "fragment": rendered})
+    item = {"dataset": dataset, "wwn": args.wwn.name, "fragment": rendered, "force": list(args.force)}
+    return Item(key=dataset, args=item)
 
 
 def _hold_to(rendered: dict[str, Json], variables: dict[str, Json], template: str) -> None:
@@ -89,10 +93,15 @@ def _hold_to(rendered: dict[str, Json], variables: dict[str, Json], template: st
 
 
 def _absent(args: LioAbsent, context: Context) -> Item:
-    dataset = in_pool_of(context.host, args.dataset)
+    dataset = in_pool_of(context.host, args.dataset) if args.dataset else ""
     return Item(
-        key=dataset,
-        args={"dataset": dataset, "wwn": args.wwn.name, "storage_object": args.wwn.storage_object()},
+        key=dataset or args.wwn.name,
+        args={
+            "dataset": dataset,
+            "wwn": args.wwn.name,
+            "storage_object": args.wwn.storage_object(),
+            "force": list(args.force),
+        },
     )
 
 

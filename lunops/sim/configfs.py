@@ -6,12 +6,11 @@ Only what a user made is kept (folders, links, values that were written); all el
 from __future__ import annotations
 
 import errno
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lunops.sim import schema, sessions
+from lunops.sim import portals, schema, sessions
 from lunops.sim.folders import File, Folder
 from lunops.sim.state import State
 from lunops.sim.tree import Files, Kind, below, parent_of, refuse
@@ -91,6 +90,8 @@ class Configfs:
         if not folder.maker:
             raise refuse(errno.ENOSYS if folder.name == "statistics" else errno.EPERM, path)
         if not _may_be_called(folder.maker, path.rsplit("/", 1)[1]):
+            raise refuse(errno.EINVAL, path)
+        if folder.maker == "portal" and portals.conflict(self._state, path.rsplit("/", 1)[1]):
             raise refuse(errno.EINVAL, path)
         self._files.put(path, "dir", str(self._state.counter("hbas")) if folder.maker == "hba" else "")
 
@@ -216,15 +217,5 @@ def _may_be_called(maker: str, name: str) -> bool:
         number = name[len(prefix) :]
         return name.startswith(prefix) and number.isascii() and number.isdigit() and int(number) <= most
     if maker == "portal":
-        return _is_portal(name)
+        return portals.is_one(name)
     return len(name) < 224 if maker in ("target", "acl") else True
-
-
-def _is_portal(name: str) -> bool:
-    address, _, port = name.rpartition(":")
-    try:
-        version = ipaddress.ip_address(address.strip("[]")).version
-    except ValueError:
-        return False
-    bracketed = address.startswith("[") and address.endswith("]")
-    return bracketed == (version == 6) and port.isascii() and port.isdigit() and int(port) < 65536

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -41,10 +42,7 @@ class Folder:
 def files(kind: File, values: str) -> dict[str, File]:
     """Return files of one kind, from words `name=value`."""
     pairs = [word.partition("=") for word in values.split()]
-    return {
-        name: File(value=value, readable=kind.readable, writable=kind.writable, check=kind.check, bare=kind.bare)
-        for name, _, value in pairs
-    }
+    return {name: dataclasses.replace(kind, value=value) for name, _, value in pairs}
 
 
 def empty(name: str, inside: str = "") -> Folder:

@@ -41,6 +41,8 @@ class SimulatedSystem(Machine, System):
             return self._files.text(path)
         if kind == "block":
             raise refuse(errno.EINVAL, path)  # nothing is stored in the simulated devices
+        if part is self._net:
+            return self._net.read(path)
         return self._configfs.read(path) if part is self._configfs else self._udev.read(path)
 
     def write(self, path: str, text: str) -> None:

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from lunops.sim import facts, locks, sessions
+from lunops.sim import facts, locks, portals, sessions
 from lunops.sim.boot import Restore
 from lunops.sim.commands import Commands
 from lunops.sim.configfs import TOP, Configfs
@@ -25,7 +25,17 @@ from lunops.sim.zfs import Zfs
 SAVECONFIG = "/etc/rtslib-fb-target/saveconfig.json"
 POOL_SIZE = 64 << 30
 _FOLDERS = (
-    *("/etc", "/etc/rtslib-fb-target", "/proc", "/run", "/run/lock", "/sys", "/sys/kernel", "/sys/kernel/config"),
+    *(
+        "/etc",
+        "/etc/rtslib-fb-target",
+        "/proc",
+        "/run",
+        "/run/lock",
+        "/srv",
+        "/sys",
+        "/sys/kernel",
+        "/sys/kernel/config",
+    ),
     *("/tmp", "/var", "/var/lib"),
 )
 _LINKS = {"/var/run": "/run", "/var/lock": "/run/lock"}
@@ -45,7 +55,8 @@ class Machine:
         self._configfs = Configfs(self._state, self._device_of)
         zfs = Zfs(self._state, self._udev)
         self._commands = Commands(self._state, self._udev, zfs)
-        parts: dict[str, Part] = {TOP: self._configfs}
+        self._net = portals.Net(self._state)
+        parts: dict[str, Part] = {TOP: self._configfs, portals.NET: self._net}
         parts.update(dict.fromkeys(("/dev", "/sys/block", "/sys/devices"), self._udev))
         self._tree = Tree(self._files, parts)
         with self._state.changing():
@@ -78,8 +89,20 @@ class Machine:
         with locks.held(self._locks, self._lock_file(path), 0.0, holder):
             yield
 
-    def log_in(self, target: str, initiator: str, *, address: str = "10.0.0.2", tpg: int = 1) -> Session:
-        """Log an initiator in to a target (its IQN); raises LoginRefusedError saying why it is not let in."""
+    def log_in(
+        self,
+        target: str,
+        initiator: str,
+        *,
+        address: str = "10.0.0.2",
+        tpg: int = 1,
+        portal: str = "",
+        chap: tuple[str, str] = ("", ""),
+    ) -> Session:
+        """Log an initiator in to a target (its IQN); raises LoginRefusedError saying why it is not let in.
+
+        It comes in at the first portal, or at the one that is given, and has the userid and password of `chap`.
+        """
         folder = f"{TOP}/iscsi/{target}/tpgt_{tpg}"
         with self._state.changing():
             attrib = f"{folder}/attrib"
@@ -90,10 +113,20 @@ class Machine:
             has_acl = self._configfs.kind(f"{folder}/acls/{initiator.lower()}") == "dir"
             if not has_acl and self._configfs.read(f"{attrib}/generate_node_acls") != "1\n":
                 raise LoginRefusedError("Authorization failure(514)", where=f"{target}, {initiator}")
-            if self._configfs.read(f"{attrib}/authentication") == "1\n":
+            if not self._is_authentic(folder, initiator.lower() if has_acl else "", chap):
                 raise LoginRefusedError("Authentication failure(513): CHAP is wanted", where=f"{target}, {initiator}")
             self._state.note("log_in", f"{target} {initiator}")
-            return sessions.begin(self._state, folder, initiator, address, is_dynamic=not has_acl)
+            portal = portal or portals.first(self._state, folder)
+            return sessions.begin(self._state, folder, initiator, address, is_dynamic=not has_acl, portal=portal)
+
+    def _is_authentic(self, tpg: str, acl: str, chap: tuple[str, str]) -> bool:
+        """Return whether the target believes the initiator: the ACL's word goes before that of the TPG."""
+        place = f"{tpg}/acls/{acl}" if acl else tpg
+        wanted = self._configfs.read(f"{place}/attrib/authentication").strip()
+        if acl and wanted == "-1":
+            wanted = self._configfs.read(f"{tpg}/attrib/authentication").strip()
+        secrets = tuple(self._configfs.read(f"{place}/auth/{name}")[:-1] for name in ("userid", "password"))
+        return wanted != "1" or ("" not in secrets and secrets == chap)
 
     def log_out(self, target: str, initiator: str, *, tpg: int = 1) -> None:
         """Log an initiator out."""

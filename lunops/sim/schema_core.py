@@ -21,33 +21,50 @@ _DEVICE_ATTRIB = {
     "pi_prot_type": File(value="0", check="number", most=3),
     **files(SHOWN, "hw_block_size=0 hw_max_sectors=0 hw_pi_prot_type=0 hw_queue_depth=0"),
 }
-# what these attributes are once the object has its zvol
-ENABLED_ATTRIB = {
+_LIKE_BOTH = {
     "block_size": "512",
     "hw_block_size": "512",
-    "hw_max_sectors": "32768",
     "hw_queue_depth": "128",
-    "is_nonrot": "1",
     "max_unmap_block_desc_count": "1",
-    "max_unmap_lba_count": "262144",
-    "max_write_same_len": "65535",
-    "optimal_sectors": "32768",
     "queue_depth": "128",
-    "unmap_granularity": "16",
 }
-
+# what these attributes are once the object has its zvol, or its file; by how its HBA's folder begins
+ENABLED_ATTRIB = {
+    "iblock": {
+        **_LIKE_BOTH,
+        "hw_max_sectors": "32768",
+        "is_nonrot": "1",
+        "max_unmap_lba_count": "262144",
+        "max_write_same_len": "65535",
+        "optimal_sectors": "32768",
+        "unmap_granularity": "16",
+    },
+    "fileio": {
+        **_LIKE_BOTH,
+        "hw_max_sectors": "16384",
+        "is_nonrot": "0",
+        "max_unmap_lba_count": "8192",
+        "max_write_same_len": "4096",
+        "optimal_sectors": "16384",
+        "unmap_granularity": "1",
+    },
+}
+_FLAG01 = File(check="number", most=1)
 TG_PT_GP = Folder(
     name="tg_pt_gp",
     files={
         **files(
-            NUMBER,
-            "alua_access_state=0 alua_support_active_nonoptimized=1 alua_support_active_optimized=1 "
-            "alua_support_lba_dependent=0 alua_support_offline=1 alua_support_standby=1 "
-            "alua_support_transitioning=1 alua_support_unavailable=1 alua_write_metadata=0 implicit_trans_secs=0 "
-            "nonop_delay_msecs=100 preferred=0 trans_delay_msecs=0",
+            _FLAG01,
+            "alua_support_active_nonoptimized=1 alua_support_active_optimized=1 alua_support_lba_dependent=0 "
+            "alua_support_offline=1 alua_support_standby=1 alua_support_transitioning=1 alua_support_unavailable=1 "
+            "alua_write_metadata=0 preferred=0",
         ),
-        "alua_access_status": File(value="None"),
-        "alua_access_type": File(value="Implicit and Explicit"),
+        "alua_access_state": File(value="0", check="number", most=15),
+        "alua_access_status": File(value="0", check="number", most=2),
+        "alua_access_type": File(value="3", check="number", most=3),
+        "implicit_trans_secs": File(value="0", check="number", most=255),
+        "nonop_delay_msecs": File(value="100", check="number", most=10000),
+        "trans_delay_msecs": File(value="0", check="number", most=30000),
         "tg_pt_gp_id": File(check="number", most=0xFFFF, bare=True),
         "members": SHOWN_BARE,
     },
@@ -103,3 +120,9 @@ STORAGE = Folder(
 )
 
 HBA = Folder(name="hba", files={"hba_info": SHOWN, "hba_mode": File(value="0", check="number")}, maker="storage")
+
+
+def enabled_attribute(attrib: str, name: str, first: str) -> str:
+    """Return what an attribute of an enabled object is, as long as nobody wrote it; `attrib` is its folder."""
+    begin = attrib.split("/core/", 1)[1].split("_", 1)[0]
+    return ENABLED_ATTRIB.get(begin, {}).get(name, first)

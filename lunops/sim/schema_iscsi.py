@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lunops.sim.folders import BARE, CHAP, FLAG, NUMBER, SHOWN, SHOWN_BARE, TEXT, File, Folder, empty, files
+from lunops.sim.folders import BARE, CHAP, NUMBER, SHOWN, SHOWN_BARE, TEXT, File, Folder, empty, files
 
 _PARAM = {
     name: File(value=value)
@@ -50,7 +50,7 @@ TPG = Folder(
             name="attrib",
             files={
                 **files(
-                    FLAG,
+                    File(check="number", most=1),
                     "authentication=1 cache_dynamic_acls=0 demo_mode_discovery=1 demo_mode_write_protect=1 "
                     "generate_node_acls=0 login_keys_workaround=1 prod_mode_write_protect=0 t10_pi=0 "
                     "tpg_enabled_sendtargets=1",
@@ -81,12 +81,15 @@ ACL = Folder(
             name="attrib",
             files={
                 "authentication": File(value="-1", check="small"),
-                "dataout_timeout": File(value="3", check="number", least=3, most=60),
+                "dataout_timeout": File(value="3", check="number", least=2, most=60),
                 "dataout_timeout_retries": File(value="5", check="number", least=1, most=15),
                 "default_erl": File(value="0", check="number", most=2),
                 "nopin_response_timeout": File(value="30", check="number", least=3, most=60),
                 "nopin_timeout": File(value="15", check="number", most=60),
-                **files(FLAG, "random_datain_pdu_offsets=0 random_datain_seq_offsets=0 random_r2t_offsets=0"),
+                **files(
+                    File(check="number", most=1),
+                    "random_datain_pdu_offsets=0 random_datain_seq_offsets=0 random_r2t_offsets=0",
+                ),
             },
         ),
         "auth": Folder(name="auth", files=CHAP),

@@ -71,16 +71,17 @@ def end(state: State, tpg: str, initiator: str = "") -> None:
     state.do("delete from sessions where tpg = ?1 and (?2 = '' or initiator = ?2)", tpg, initiator)
 
 
-def begin(state: State, tpg: str, name: str, address: str, *, is_dynamic: bool) -> Session:
+def begin(state: State, tpg: str, name: str, address: str, *, is_dynamic: bool, portal: str = "") -> Session:
     """Note a new session; an older one of the same initiator ends. Call it while changing the state."""
     initiator = name.lower()
     end(state, tpg, initiator)
     state.do(
-        "insert into sessions (tpg, initiator, name, address, dynamic) values (?, ?, ?, ?, ?)",
+        "insert into sessions (tpg, initiator, name, address, dynamic, portal) values (?, ?, ?, ?, ?, ?)",
         tpg,
         initiator,
         name,
         address,
         int(is_dynamic),
+        portal,
     )
     return every(state, tpg)[-1]

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from lunops.sim.faults import Fault, Faults, Struck
 
-_VERSION = 1
+_VERSION = 2
 _BUSY_S = 120.0  # how long to wait for another process' transaction
 _SCHEMA = """
 create table meta (key text primary key, value) without rowid;
@@ -43,7 +43,7 @@ create index nodes_links on nodes (value) where kind = 'link';
 create table claims (minor integer primary key, object text not null unique);
 create table sessions (
     id integer primary key autoincrement, tpg text not null, initiator text not null, name text not null,
-    address text not null, dynamic integer not null
+    address text not null, dynamic integer not null, portal text not null default ''
 );
 create table fault_counts (fault integer primary key, seen integer not null);
 create table journal (

@@ -6,6 +6,8 @@ import errno
 from collections.abc import Callable
 
 from lunops.sim import schema, schema_core, sessions
+from lunops.sim.alua import Alua
+from lunops.sim.backing import Backing
 from lunops.sim.folders import File
 from lunops.sim.state import State
 from lunops.sim.tree import parent_of, refuse
@@ -14,14 +16,20 @@ _TRUE, _FALSE = ("1", "y", "t", "on"), ("0", "n", "f", "off")  # by their first 
 _SERIAL = "T10 VPD Unit Serial Number: "
 _SERIAL_MOST = 254
 _LU_GP = "LU Group Alias: default_lu_gp\nLU Group ID: 0\n"
-_TG_PT_GP = (
-    "TG Port Alias: default_tg_pt_gp\nTG Port Group ID: 0\nTG Port Primary Access State: Active/Optimized\n"
-    "TG Port Primary Access Status: None\nTG Port Secondary Access State: None\nTG Port Secondary Access Status: None\n"
-)
 # may not be changed while a LUN leads to the object
-_FIXED_WHEN_EXPORTED = ("block_size", "emulate_model_alias", "queue_depth")
+_FIXED_WHEN_EXPORTED = (
+    *("block_size", "emulate_model_alias", "emulate_tas", "emulate_ua_intlck_ctrl", "force_pr_aptpl"),
+    *("optimal_sectors", "queue_depth", "unmap_zeroes_data"),
+)
 _NEEDS_DEVICE = ("emulate_tpu", "emulate_tpws")
-_HIDDEN_PATH, _HIDDEN_READ_ONLY = ".udev_path", ".readonly"  # told to `control`, shown in `info`
+_ONLY = {  # the kernel takes no other value, or takes it and keeps this one
+    **dict.fromkeys(("alua_support", "pgr_support"), "1"),
+    **dict.fromkeys(("emulate_rest_reord", "pi_prot_format"), "0"),
+}
+_STAYS = {"emulate_dpo": "1", "emulate_fua_read": "1", "pi_prot_verify": "0"}
+_SECRET_MOST = 255
+_TAG_MOST = 63
+_FORGET = "NULL"
 
 
 class KernelOops(Exception):
@@ -34,7 +42,8 @@ class Values:
     def __init__(self, state: State, device_of: Callable[[str], int]) -> None:
         """Take the state and what finds the minor number of the zvol that a path leads to (or raises OSError)."""
         self._state = state
-        self._device_of = device_of
+        self._backing = Backing(state, device_of, self._get, self._put)
+        self._alua = Alua(state, self._get, self._put)
 
     def is_enabled(self, storage: str) -> bool:
         """Return whether the storage object (its folder) has been enabled."""
@@ -53,13 +62,16 @@ class Values:
                 index = self._get(parent_of(folder), folder.rsplit("/", 1)[1], "0")
                 return f"HBA Index: {index} plugin: {folder.rsplit('/', 1)[1].rsplit('_', 1)[0]} version: v5.0\n"
             case "storage", "info":
-                return self._info(folder)
+                return self._backing.info(folder)
             case "storage", "alua_lu_gp":
                 return _LU_GP if self.is_enabled(folder) else ""
-            case "attrib", _ if name in schema_core.ENABLED_ATTRIB and self.is_enabled(parent_of(folder)):
-                value = self._get(folder, name, schema_core.ENABLED_ATTRIB[name])
+            case "attrib", _ if "/core/" in folder and self.is_enabled(parent_of(folder)):
+                value = self._get(folder, name, schema_core.enabled_attribute(folder, name, file.value))
             case "wwn", "vpd_unit_serial":
                 return f"{_SERIAL}{value}\n"
+            case "wwn", "product_id" if "/fileio_" in folder:
+                alias = self._get(parent_of(folder) + "/attrib", "emulate_model_alias", "0") == "1"
+                value = folder.rsplit("/", 2)[1] if alias else "FILEIO"
             case "wwn", "product_id" if self._get(parent_of(folder) + "/attrib", "emulate_model_alias", "0") == "1":
                 value = folder.rsplit("/", 2)[1]
             case "auth", "authenticate_target":
@@ -70,11 +82,13 @@ class Values:
             case "lun", _ if not self._has_link(folder):
                 raise refuse(errno.ENODEV, f"{folder}/{name}")
             case "lun", "alua_tg_pt_gp":
-                return _TG_PT_GP
+                return self._alua.of_lun(folder)
             case "mapped_lun", "write_protect" if not self._has_link(folder):
                 return ""
-            case "tg_pt_gp", "members" if folder.endswith("/alua/default_tg_pt_gp"):
-                return self._luns_of(folder.rsplit("/alua/", 1)[0])
+            case "tg_pt_gp", "members":
+                return self._alua.members(folder)
+            case "tg_pt_gp", _:
+                value = self._alua.shown(name, value)
             case "lu_gp", "members" if folder.endswith("/default_lu_gp"):
                 claims = self._state.all("select object from claims order by object")
                 return "".join("/".join(row[0].rsplit("/", 2)[1:]) + "\n" for row in claims)
@@ -96,28 +110,49 @@ class Values:
         value = text.strip("\n").strip()
         match kind, name:
             case "storage", "control":
-                self._control(folder, value)
+                self._backing.control(folder, value)
                 return
             case "storage", "enable":
-                self._enable(folder, value)
+                self._backing.enable(folder, value)
                 return
             case "wwn", "vpd_unit_serial":
                 if self._is_exported(parent_of(folder)):
                     raise refuse(errno.EINVAL, path)
                 if len(value) > _SERIAL_MOST:
                     raise refuse(errno.EOVERFLOW, path)
-            case "lun", _ if not self._has_link(folder) or name == "alua_tg_pt_gp":
+            case "lun", _ if not self._has_link(folder):
                 raise refuse(errno.ENODEV, path)
+            case "lun", "alua_tg_pt_gp":
+                value = self._alua.join(folder, value)
+            case "auth", _ if name.startswith(("userid", "password")):
+                value = text.removesuffix("\n")  # blanks are part of a secret
+                if len(value) > _SECRET_MOST:
+                    raise refuse(errno.EINVAL, path)
+            case "acl", "tag":
+                if len(value) > _TAG_MOST:
+                    raise refuse(errno.EINVAL, path)
+                value = "" if value.startswith(_FORGET) else value
         value = _checked(path, file, value)
         match kind, name:
             case "attrib", _ if "/core/" in folder:
                 value = self._storage_attribute(folder, name, value)
+            case "tg_pt_gp", _:
+                is_enabled = self.is_enabled(folder.rsplit("/alua/", 1)[0])
+                value = self._alua.taken(folder, name, value, is_enabled=is_enabled)
             case "portal", _ if value != "0":  # there is no such hardware
                 raise refuse(errno.EINVAL, path)
-            case "param", "AuthMethod" if not set(value.split(",")) <= {"CHAP", "None"}:
+            case "param", _:
+                _check_parameter(path, name, value)
+            case "attrib", "fabric_prot_type" if value == "2":
                 raise refuse(errno.EINVAL, path)
+            case "attrib", "nopin_timeout" if value in ("1", "2"):
+                raise refuse(errno.EINVAL, path)
+            case "attrib", "authentication" if "/acls/" not in folder:
+                self._authentication(parent_of(folder), value)
             case "attrib", "generate_node_acls" if value == "1":
                 self._put(folder, "cache_dynamic_acls", "1")
+            case "attrib", "cache_dynamic_acls" if self._get(folder, "generate_node_acls", "0") == "1":
+                value = "1"
             case "tpg", "enable" if value == "0":
                 sessions.end(self._state, folder)
             case "acl", "cmdsn_depth":
@@ -125,34 +160,15 @@ class Values:
                 value = value if value != "0" else "1"
         self._put(folder, name, value)
 
-    def _control(self, storage: str, text: str) -> None:
-        for option in text.replace("\n", ",").split(","):
-            key, _, value = option.strip().partition("=")
-            if key == "udev_path":
-                if self.is_enabled(storage):
-                    raise refuse(errno.EEXIST, f"{storage}/control")
-                self._put(storage, _HIDDEN_PATH, value.strip())
-            elif key == "readonly":
-                self._put(storage, _HIDDEN_READ_ONLY, value.strip())
-
-    def _enable(self, storage: str, value: str) -> None:
-        path = f"{storage}/enable"
-        if value != "1":
-            raise refuse(errno.EINVAL, path)
-        if self.is_enabled(storage):
-            raise refuse(errno.EEXIST, path)
-        if "/iblock_" in parent_of(storage) + "/":
-            device = self._get(storage, _HIDDEN_PATH, "")
-            if not device:
-                raise refuse(errno.EINVAL, path)
-            try:
-                minor = self._device_of(device)
-            except OSError as error:
-                raise refuse(error.errno or errno.EINVAL, path) from None
-            if self._state.one("select 1 from claims where minor = ?", minor):
-                raise refuse(errno.EBUSY, path)
-            self._state.do("insert into claims values (?, ?)", minor, storage)
-        self._put(storage, "enable", "1")
+    def _authentication(self, tpg: str, value: str) -> None:
+        """Have the list of methods follow the attribute, as the kernel does."""
+        methods = self._get(tpg + "/param", "AuthMethod", "CHAP").split(",")
+        if value == "0" and "None" not in methods:
+            self._put(tpg + "/param", "AuthMethod", ",".join([*methods, "None"]))
+        elif value == "1" and "None" in methods:
+            if methods == ["None"]:
+                raise KernelOops("authentication = 1 where AuthMethod is None: Linux 6.1 writes before its buffer")
+            self._put(tpg + "/param", "AuthMethod", ",".join(word for word in methods if word != "None"))
 
     def _storage_attribute(self, folder: str, name: str, value: str) -> str:
         """Return what a write to an attribute of a storage object makes of it."""
@@ -161,35 +177,24 @@ class Values:
             raise KernelOops(f"{path} = 1 before the object is enabled: Linux 6.1 dereferences a null pointer here")
         if name in _FIXED_WHEN_EXPORTED and self._is_exported(storage):
             raise refuse(errno.EINVAL, path)
+        is_file = "/fileio_" in folder
+        if name in ("block_size", "queue_depth") and not self.is_enabled(storage) and is_file:
+            raise refuse(errno.EINVAL, path)
         if name == "block_size" and value not in ("512", "1024", "2048", "4096"):
             raise refuse(errno.EINVAL, path)
-        if name == "emulate_write_cache" and value == "1":
+        if name == "emulate_write_cache" and value == "1" and not is_file:
             raise refuse(errno.EINVAL, path)
-        if name == "pi_prot_type" and value != "0":
+        if name == "pi_prot_type" and (value == "2" or (value != "0" and not is_file)):
             raise refuse(errno.ENOSYS, path)
-        return value
-
-    def _info(self, storage: str) -> str:
-        enabled = self.is_enabled(storage)
-        attrib = storage + "/attrib"
-        depth, sectors = (
-            (self._get(attrib, "queue_depth", "0"), self._get(attrib, "block_size", "512")) if enabled else ("0", "0")
-        )
-        row = self._state.one("select minor from claims where object = ?", storage)
-        device = self._get(storage, _HIDDEN_PATH, "")
-        text = (
-            f"Status: {'ACTIVATED' if self._is_exported(storage) else 'DEACTIVATED'}  Max Queue Depth: {depth}  "
-            f"SectorSize: {sectors}  HwMaxSectors: {32768 if enabled else 0}\n        "
-        )
-        text += f"iBlock device: zd{row[0]}  " if row else "  "
-        text += f"UDEV PATH: {device}  " if device else ""
-        text += f"readonly: {self._get(storage, _HIDDEN_READ_ONLY, '0')}\n        "
-        return text + (f"Major: 230 Minor: {row[0]}  CLAIMED: IBLOCK\n" if row else "Major: 0 Minor: 0\n")
-
-    def _luns_of(self, storage: str) -> str:
-        links = self._state.all("select parent from nodes where kind = 'link' and value = ?", storage)
-        luns = sorted((row[0] for row in links), reverse=True)
-        return "".join("iSCSI/" + lun.split("/iscsi/", 1)[1].replace("/lun/", "/") + "\n\0" for lun in luns)
+        if name in _ONLY and value != _ONLY[name]:
+            raise refuse(errno.EINVAL, path)
+        most = {"queue_depth": "hw_queue_depth", "optimal_sectors": "hw_max_sectors"}.get(name)
+        if most and self.is_enabled(storage):
+            if int(value) > int(schema_core.enabled_attribute(folder, most, "0")):
+                raise refuse(errno.EINVAL, path)
+            if name == "queue_depth" and value == "0":
+                raise refuse(errno.EINVAL, path)
+        return _STAYS.get(name, value)
 
     def _tpg_parameter(self, folder: str, name: str) -> str:
         tpg = folder.rsplit("/acls/", 1)[0]
@@ -207,6 +212,17 @@ class Values:
 
     def _put(self, folder: str, name: str, value: str) -> None:
         self._state.do("insert or replace into nodes values (?, ?, 'value', ?)", f"{folder}/{name}", folder, value)
+
+
+def _check_parameter(path: str, name: str, value: str) -> None:
+    words = {"AuthMethod": {"CHAP", "None"}, "DataDigest": {"CRC32C", "None"}, "HeaderDigest": {"CRC32C", "None"}}
+    if not value:
+        raise refuse(errno.EFAULT, path)
+    if name in words and not set(value.split(",")) <= words[name]:
+        raise refuse(errno.EINVAL, path)
+    first = schema.MADE["tpg"].folders["param"].files[name].value
+    if first in ("Yes", "No") and value not in ("Yes", "No"):
+        raise refuse(errno.EINVAL, path)
 
 
 def _checked(path: str, file: File, value: str) -> str:
