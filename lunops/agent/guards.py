@@ -97,12 +97,12 @@ def below_uses(things: Sequence[Below], kinds: Sequence[str]) -> List[Use]:
     return found
 
 
-def unmarked(name: str) -> Use:
+def unmarked(name: str, fix: str = "destroy it by hand if it must go") -> Use:
     """Return the use of what lunops did not make: somebody else's."""
     return Use(
         UNMARKED,
         "%s was not made by lunops (no local property %s)" % (name, zfs.MANAGED),
-        "destroy it by hand if it must go",
+        fix,
     )
 
 

@@ -70,7 +70,7 @@ def _resize(
     if new < old:
         against = [_loss(now, old, new), *sessions, *guards.holder_uses(system, dataset)]
         if now.local(zfs.MANAGED) != "1":
-            against.append(guards.unmarked(dataset))
+            against.append(guards.unmarked(dataset, "shrink it by hand if that is meant"))
         guards.refuse(against, force, "shrink %s" % dataset)
     argv = ["zfs", "set", "volsize=%d" % new, dataset]
     if not work.check:

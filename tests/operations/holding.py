@@ -23,7 +23,7 @@ _SCRIPTS = {
         "dmsetup create NAME --uuid mpath-360014050000 --table '0 SECTORS linear DEVICE 0'",
         "dmsetup remove --retry NAME",
     ),
-    "open": ("sh -c 'exec NAME < DEVICE' >/dev/null 2>&1 & echo $! > /run/lunops-test.pid", ""),
+    "open": ("NAME < DEVICE >/dev/null 2>&1 & echo $! > /run/lunops-test.pid", "kill $(cat /run/lunops-test.pid)"),
 }
 
 
@@ -43,8 +43,6 @@ def held(bench: Bench, dataset: str, how: How, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if how == "open":
-            end = "kill $(cat /run/lunops-test.pid)"
         bench.eyes.shell(values + end)
 
 
