@@ -12,7 +12,7 @@ from tests.recorded import replay
 RECORDED = Path(replay.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["configfs", "zfs"])
+@pytest.mark.parametrize("name", ["configfs", "lio", "zfs"])
 def test_every_recorded_call_is_answered_as_by_the_real_head(name: str, tmp_path: Path) -> None:
     head = SimulatedSystem(tmp_path / "head", pools=["jbod-01-p01"])
     with (RECORDED / f"{name}.jsonl").open(encoding="utf-8") as lines:
