@@ -14,6 +14,7 @@ from lunops.sim.tree import Files, parent_of, refuse
 _HIDDEN = {name: f".{name}" for name in ("udev_path", "readonly", "fd_dev_name", "fd_dev_size")} | {
     name: f".{name}" for name in ("fd_buffered_io", "fd_async_io")
 }
+_FILE_MOST = 8 << 20  # bytes of one transfer (FD_MAX_BYTES)
 
 
 class Backing:
@@ -56,12 +57,14 @@ class Backing:
 
     def _open_file(self, storage: str, path: str) -> None:
         name = self._get(storage, ".fd_dev_name", "")
-        if not name or self._get(storage, ".fd_dev_size", "0") == "0":
+        if not name:
             raise refuse(errno.EINVAL, path)
         if self._files.kind(parent_of(name)) != "dir":
             raise refuse(errno.ENOENT, path)
         if self._files.kind(name) is None:
             self._files.put(name, "file")  # the kernel makes it, and leaves it behind
+        if self._get(storage, ".fd_dev_size", "0") == "0":
+            raise refuse(errno.EINVAL, path)
         if self._get(storage, ".fd_buffered_io", "0") == "1":
             self._put(storage + "/attrib", "emulate_write_cache", "1")
 
@@ -77,20 +80,26 @@ class Backing:
             raise refuse(errno.EBUSY, path)
         self._state.do("insert into claims values (?, ?)", minor, storage)
 
+    def hardware(self, storage: str, name: str) -> str:
+        """Return one of the `hw_` attributes of an object that is enabled."""
+        attrib = storage + "/attrib"
+        if name == "hw_max_sectors" and _is_file(storage):
+            return str(_FILE_MOST // int(self._get(attrib, "block_size", "512")))
+        return schema_core.enabled_attribute(attrib, name, "0")
+
     def info(self, storage: str) -> str:
         """Return the text of `info`."""
         enabled = self._is_enabled(storage)
         attrib = storage + "/attrib"
 
-        def now(name: str) -> str:
-            return self._get(attrib, name, schema_core.enabled_attribute(attrib, name, "0")) if enabled else "0"
-
         # the kernel shows a depth only once one was written
         depth = self._get(attrib, "queue_depth", "0") if enabled else "0"
+        sectors = self._get(attrib, "block_size", "512" if enabled else "0")
+        most = self.hardware(storage, "hw_max_sectors") if enabled else "0"
         is_exported = self._state.one("select 1 from nodes where kind = 'link' and value = ?", storage)
         text = (
             f"Status: {'ACTIVATED' if is_exported else 'DEACTIVATED'}  Max Queue Depth: {depth}  "
-            f"SectorSize: {now('block_size')}  HwMaxSectors: {now('hw_max_sectors')}\n        "
+            f"SectorSize: {sectors}  HwMaxSectors: {most}\n        "
         )
         return text + (self._file_info(storage) if _is_file(storage) else self._block_info(storage))
 

@@ -27,7 +27,7 @@ MADE: Mapping[str, Folder] = {
         },
         folders={
             "discovery_auth": Folder(
-                name="auth", files={**CHAP, "enforce_discovery_auth": File(value="0", check="bool")}
+                name="auth", files={**CHAP, "enforce_discovery_auth": File(value="0", check="number", most=1)}
             )
         },
         maker="target",

@@ -7,7 +7,7 @@ from lunops.sim.folders import BARE, FLAG, NUMBER, SHOWN, SHOWN_BARE, TEXT, File
 _DEVICE_ATTRIB = {
     **files(
         FLAG,
-        "alua_support=1 emulate_3pc=1 emulate_caw=1 emulate_dpo=1 emulate_fua_read=1 emulate_fua_write=1 "
+        "alua_support=1 emulate_3pc=1 emulate_caw=1 emulate_fua_write=1 "
         "emulate_model_alias=0 emulate_pr=1 emulate_rest_reord=0 emulate_tas=1 emulate_tpu=0 emulate_tpws=0 "
         "emulate_write_cache=0 enforce_pr_isids=1 force_pr_aptpl=0 is_nonrot=0 pgr_support=1 pi_prot_format=0 "
         "pi_prot_verify=0 unmap_zeroes_data=0",
@@ -17,6 +17,7 @@ _DEVICE_ATTRIB = {
         "block_size=0 max_unmap_block_desc_count=0 max_unmap_lba_count=0 max_write_same_len=0 optimal_sectors=0 "
         "queue_depth=0 unmap_granularity=0 unmap_granularity_alignment=0",
     ),
+    **files(TEXT, "emulate_dpo=1 emulate_fua_read=1"),  # anything is taken, and nothing changes
     "emulate_ua_intlck_ctrl": File(value="0", check="number", most=2),
     "pi_prot_type": File(value="0", check="number", most=3),
     **files(SHOWN, "hw_block_size=0 hw_max_sectors=0 hw_pi_prot_type=0 hw_queue_depth=0"),

@@ -22,12 +22,11 @@ _FIXED_WHEN_EXPORTED = (
     *("optimal_sectors", "queue_depth", "unmap_zeroes_data"),
 )
 _NEEDS_DEVICE = ("emulate_tpu", "emulate_tpws")
-_ONLY = {  # the kernel takes no other value, or takes it and keeps this one
-    **dict.fromkeys(("alua_support", "pgr_support"), "1"),
-    **dict.fromkeys(("emulate_rest_reord", "pi_prot_format"), "0"),
-}
+# the kernel takes no other value, or takes it and keeps this one
+_ONLY = {"alua_support": "1", "pgr_support": "1", "emulate_rest_reord": "0", "pi_prot_format": "0"}
 _STAYS = {"emulate_dpo": "1", "emulate_fua_read": "1", "pi_prot_verify": "0"}
 _SECRET_MOST = 255
+_U32 = 0xFFFFFFFF
 _TAG_MOST = 63
 _FORGET = "NULL"
 
@@ -65,6 +64,8 @@ class Values:
                 return self._backing.info(folder)
             case "storage", "alua_lu_gp":
                 return _LU_GP if self.is_enabled(folder) else ""
+            case "attrib", _ if name.startswith("hw_") and self.is_enabled(parent_of(folder)):
+                value = self._backing.hardware(parent_of(folder), name)
             case "attrib", _ if "/core/" in folder and self.is_enabled(parent_of(folder)):
                 value = self._get(folder, name, schema_core.enabled_attribute(folder, name, file.value))
             case "wwn", "vpd_unit_serial":
@@ -131,7 +132,7 @@ class Values:
             case "acl", "tag":
                 if len(value) > _TAG_MOST:
                     raise refuse(errno.EINVAL, path)
-                value = "" if value.startswith(_FORGET) else value
+                value = "" if value.startswith(_FORGET) else text  # it is read as it was written, newline and all
         value = _checked(path, file, value)
         match kind, name:
             case "attrib", _ if "/core/" in folder:
@@ -178,7 +179,7 @@ class Values:
         if name in _FIXED_WHEN_EXPORTED and self._is_exported(storage):
             raise refuse(errno.EINVAL, path)
         is_file = "/fileio_" in folder
-        if name in ("block_size", "queue_depth") and not self.is_enabled(storage) and is_file:
+        if name == "queue_depth" and not self.is_enabled(storage) and is_file:
             raise refuse(errno.EINVAL, path)
         if name == "block_size" and value not in ("512", "1024", "2048", "4096"):
             raise refuse(errno.EINVAL, path)
@@ -187,10 +188,10 @@ class Values:
         if name == "pi_prot_type" and (value == "2" or (value != "0" and not is_file)):
             raise refuse(errno.ENOSYS, path)
         if name in _ONLY and value != _ONLY[name]:
-            raise refuse(errno.EINVAL, path)
+            raise refuse(errno.ENODEV if name == "pi_prot_format" and is_file else errno.ENOSYS, path)
         most = {"queue_depth": "hw_queue_depth", "optimal_sectors": "hw_max_sectors"}.get(name)
         if most and self.is_enabled(storage):
-            if int(value) > int(schema_core.enabled_attribute(folder, most, "0")):
+            if int(value) > int(self._backing.hardware(storage, most)):
                 raise refuse(errno.EINVAL, path)
             if name == "queue_depth" and value == "0":
                 raise refuse(errno.EINVAL, path)
@@ -244,6 +245,6 @@ def _checked(path: str, file: File, value: str) -> str:
         except ValueError:
             raise refuse(errno.EINVAL, path) from None
         if not file.least <= number <= file.most:
-            raise refuse(errno.EINVAL, path)
+            raise refuse(errno.ERANGE if "/core/" in path and number > _U32 else errno.EINVAL, path)
         return str(number)
     return value

@@ -12,7 +12,6 @@ from tests.operations.suite_wedged import MARK, put_mark, start_of_pid_1
 
 UNIT = "rtslib-fb-targetctl.service"
 LOCK = "/var/run/targetcli.lock"
-SAME = "0b5e2f0c-6d1e-4c7e-9a6b-2f8f0f5f7a1"  # all but the last digit of a serial
 DAMAGE = ("note", "warning", "error")
 
 
@@ -72,19 +71,24 @@ class DoctorSuite:
         assert "prepare-heads.yml" in without["boot-order"]["fix"]
 
     def test_serials_that_make_one_disk_of_two_are_found(self, bench: Bench) -> None:
-        luns = bench.luns(3)
-        bench.run(bench.only(bench.create_plan(luns), "zfs_clone", "wait_for_device"))
-        for place, lun in enumerate(luns[:2]):
-            bench.eyes.run(["zfs", "set", f"lunops:serial={SAME}{place}", lun.dst])
-        bench.create(luns)
+        twin, other = bench.luns(2)
+        bench.create([twin, other])
+        serial = bench.property(twin.dst, "lunops:serial")[0]
+        by_hand = f"{CORE}/iblock_778"
+        for folder in (by_hand, f"{by_hand}/by-hand"):
+            bench.eyes.mkdir(folder)
+        last = "0" if serial[-1] != "0" else "1"
+        write(bench, f"{by_hand}/by-hand/wwn/vpd_unit_serial", serial[:-1] + last)
 
         result = ask(bench, fail_on="error")
-        bench.delete(luns)
+        rmdir(bench, f"{by_hand}/by-hand", by_hand)
+        bench.delete([twin, other])
 
         assert result.status is Status.FAILED
         one = found(result)["naa-duplicate"]
-        assert all(lun.storage_object in one["what"] for lun in luns[:2])
-        assert luns[2].storage_object not in one["what"]
+        assert twin.storage_object in one["what"]
+        assert "by-hand" in one["what"]
+        assert other.storage_object not in one["what"]
         assert "naa-duplicate" in result.items[0].error
 
     def test_what_is_half_made_or_differs_from_saveconfig_is_found(self, bench: Bench) -> None:
