@@ -66,6 +66,7 @@ class Task:
     items: tuple[Item, ...]
     forks: int = 4  # how many items the agent works on at once, where the module can
     timeout_s: float = 600.0
+    run: str = ""  # whose work it is: the head knows while it is at work
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,7 +98,9 @@ class _Planner:
             found = list(self._items(spec, variables, context))
             self._refuse_twice(spec, found, context.host)
             if found:
-                yield make_task(number, spec.name, spec.module, [each.item for each in found], spec.timeout_s)
+                yield make_task(
+                    number, spec.name, spec.module, [each.item for each in found], spec.timeout_s, run=self._run
+                )
 
     def _head_of(self, name: object) -> str:
         """Filter `head`: return the name of the head that holds a dataset's pool; an unknown pool is an error."""

@@ -1,46 +1,54 @@
 """lio_absent: have each target and its storage object gone from the kernel and from saveconfig.json.
 
-    {"dataset": "p/x", "wwn": IQN, "storage_object": "lo-…"}
+    {"dataset": "p/x", "wwn": IQN, "storage_object": "lo-…", "then_destroy": false}
 
+The storage object's name in the record of that LUN, if it has one, is stronger. `then_destroy` records that the
+clone is to go as well, so that a delete that dies before it comes to that can be finished.
 Refused while anyone is logged in, and for what lunops did not make. A delete that was interrupted goes on
 from whatever is left: that the target is not wanted any more is recorded before the kernel is changed.
 """
 
 from __future__ import annotations
 
-from lunops.agent import lio, records, remove
+from lunops.agent import lio, records, remove, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
-from lunops.agent.work import explain, guarded
+from lunops.agent.work import Item, explain, guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Sequence, Tuple
 
     from lunops.agent.system import System
-    from lunops.agent.work import Item, Work
+    from lunops.agent.work import Work
 
 _AT_ONCE = 25  # items between two writes of saveconfig.json
 
 
 def run(work: Work, items: Sequence[Item]) -> None:
     """Do the task."""
+    doomed = [item.args["dataset"] for item in items if item.args.get("then_destroy")]
+    guids = zfs.observe(work.system, doomed, ("guid",)) if doomed else {}
     with lio.locked(work):
         for start in range(0, len(items), _AT_ONCE):
-            _group(work, items[start : start + _AT_ONCE])
+            _group(work, items[start : start + _AT_ONCE], guids)
 
 
-def _group(work: Work, items: Sequence[Item]) -> None:
+def _group(work: Work, items: Sequence[Item], guids: Dict[str, zfs.Found]) -> None:
     saved = SaveConfig(work.system)
     recorded = Records(work.system)
     before = recorded.all()
     outcomes = {item.key: Outcome() for item in items}
+    items = [_by_record(item, recorded) for item in items]
     for item in items:  # what is refused is refused before anything is recorded
-        guarded(outcomes[item.key], lambda: unshare(work.system, item.args, saved, [], check=True))  # noqa: B023
+        todo: List[str] = []
+        guarded(outcomes[item.key], lambda: _refuse_another(item, recorded.get(item.args["wwn"])))  # noqa: B023
         if not outcomes[item.key].error:
-            _record(item, recorded, outcomes[item.key])
+            guarded(outcomes[item.key], lambda: unshare(work.system, item.args, saved, todo, check=True))  # noqa: B023
+        if not outcomes[item.key].error:
+            _record(item, recorded, guids, bool(todo), outcomes[item.key])
     if not work.check:
         recorded.write()
     removed: List[Tuple[Item, Outcome, float]] = []
@@ -62,7 +70,7 @@ def _group(work: Work, items: Sequence[Item]) -> None:
         if not work.check:
             saved.write()
             recorded.write()
-    except OSError as error:
+    except (ItemError, OSError) as error:
         for _item, outcome, _seconds in removed:
             if outcome.changes:
                 what = "unshared, but saveconfig.json was not written: %s" % explain(error)
@@ -71,12 +79,34 @@ def _group(work: Work, items: Sequence[Item]) -> None:
         work.report(item, outcome, seconds)
 
 
-def _record(item: Item, recorded: Records, outcome: Outcome) -> None:
-    """Note that a target is not wanted any more; its clone may stay."""
+def _by_record(item: Item, recorded: Records) -> Item:
+    """Return the item with the storage object that the record of its LUN names."""
     record = recorded.get(item.args["wwn"])
-    if record is not None and record["want"] != records.UNSHARED:
-        outcome.changes.append("record %s as unshared" % item.args["wwn"])
-        recorded.put(item.args["wwn"], dict(record, want=records.UNSHARED))
+    name = records.storage_object(record)
+    if record is None or not name or record["dataset"] != item.args["dataset"]:
+        return item
+    return Item(item.key, dict(item.args, storage_object=name))
+
+
+def _refuse_another(item: Item, record: Dict[str, Any] | None) -> None:
+    """Raise ItemError if the target is recorded for another volume, whatever the kernel has at present."""
+    if record is not None and record["dataset"] != item.args["dataset"]:
+        raise ItemError(
+            "%s exports %s, not %s" % (item.args["wwn"], path_of(record["dataset"]), path_of(item.args["dataset"])),
+            "name the dst and the wwn of one and the same LUN",
+        )
+
+
+def _record(item: Item, recorded: Records, guids: Dict[str, zfs.Found], is_there: bool, outcome: Outcome) -> None:
+    """Note that a target is not wanted any more; its clone may stay."""
+    wwn, dataset = item.args["wwn"], item.args["dataset"]
+    record = recorded.get(wwn)
+    guid = guids[dataset].value("guid") if dataset in guids else ""
+    wanted = records.unwanted(record, dataset, guid)
+    if record == wanted or (record is None and not is_there):
+        return
+    outcome.changes.append("record %s as %s" % (wwn, wanted["want"]))
+    recorded.put(wwn, wanted)
 
 
 def unshare(system: System, args: Dict[str, Any], saved: SaveConfig, changes: List[str], *, check: bool) -> None:

@@ -2,7 +2,8 @@
 
 Controller to agent:
     {"do": "task", "id": "01:zfs_clone", "module": "zfs_clone", "check": false, "forks": 4,
-     "items": [{"key": "…", "args": {…}}], "timeout_s": 600}
+     "items": [{"key": "…", "args": {…}}], "timeout_s": 600, "run": "…"}
+                                           run: whose work it is, see lunops.agent.runs; may be left out
     {"do": "undo", "id": "undo:01:zfs_clone", "items": [{"key": "…", "made": […]}]}
     {"do": "cancel"}                       ends the running task between two items
     end of input                           as cancel, then the agent ends

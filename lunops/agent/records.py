@@ -2,9 +2,11 @@
 
 One private file, written before the kernel is changed, so that whatever dies in between, it says what was meant:
 
-    {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": "exported" | "unshared", "fragment": {…}}}}
+    {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": "exported" | "unshared" | "destroyed", "fragment": {…}}}}
 
 `exported`: have it in the kernel and in saveconfig.json. `unshared`: have it in neither; the clone may stay.
+`destroyed`: as unshared, and the clone, which is the one whose `guid` stands there too, is to go.
+The fragment holds the storage object's name, which is not ours for a LUN that was adopted.
 A clone that is marked for a target and has no record was never exported: its creation was interrupted.
 """
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from lunops.agent.work import Work
 
 PATH = "/var/lib/lunops/luns.json"
-EXPORTED, UNSHARED = "exported", "unshared"
+EXPORTED, UNSHARED, DESTROYED = "exported", "unshared", "destroyed"
 _VERSION = 1
 
 
@@ -42,7 +44,7 @@ class Records:
                 if value["version"] != _VERSION:
                     raise ValueError("its version is %r, not %d" % (value["version"], _VERSION))
                 for wwn, record in value["luns"].items():
-                    if not (isinstance(record["dataset"], str) and record["want"] in (EXPORTED, UNSHARED)):
+                    if not (isinstance(record["dataset"], str) and record["want"] in (EXPORTED, UNSHARED, DESTROYED)):
                         raise ValueError("what it says of %s is not a record" % wwn)
                 self._luns = value["luns"]
             except (ValueError, AttributeError, KeyError, TypeError) as error:
@@ -93,3 +95,18 @@ def forget(work: Work, datasets: Sequence[str]) -> None:
 def exported(dataset: str, fragment: Dict[str, Any]) -> Dict[str, Any]:
     """Return the record of a LUN that is wanted."""
     return {"dataset": dataset, "want": EXPORTED, "fragment": fragment}
+
+
+def unwanted(record: Dict[str, Any] | None, dataset: str, guid: str = "") -> Dict[str, Any]:
+    """Return the record of a LUN that is to be unshared, and with a guid of its clone destroyed after that."""
+    kept = {key: value for key, value in (record or {}).items() if key != "guid"}
+    if guid:
+        return dict(kept, dataset=dataset, want=DESTROYED, guid=guid)
+    return dict(kept, dataset=dataset, want=UNSHARED)
+
+
+def storage_object(record: Dict[str, Any] | None) -> str:
+    """Return the name of the LUN's storage object, or the empty text if the record has none."""
+    for storage in (record or {}).get("fragment", {}).get("storage_objects", []):
+        return str(storage["name"])
+    return ""

@@ -13,6 +13,7 @@ import traceback
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.protocol import ALIVE_S, PROTOCOL
 from lunops.agent.registry import MODULES
+from lunops.agent.runs import Runs, named_in
 from lunops.agent.system import System
 from lunops.agent.work import BUG, Item, Work
 
@@ -38,6 +39,7 @@ class Agent:
     def __init__(self, system: System, stdout: BinaryIO) -> None:
         self._system = system
         self._stdout = stdout
+        self._runs = Runs(system)
         self._writing = threading.Lock()
         self._work: Work | None = None
         self._thread: threading.Thread | None = None
@@ -60,6 +62,7 @@ class Agent:
         self._cancel()
         if self._thread is not None:
             self._thread.join()
+        self._runs.release()
 
     def send(self, **event: Any) -> None:
         """Write one event; a controller that is gone cancels what runs."""
@@ -87,6 +90,8 @@ class Agent:
             raise ValueError("unknown request %s %s" % (request["do"], module))
         args = [Item(item["key"], item if module == "undo" else item["args"]) for item in request["items"]]
         task, check = request["id"], bool(request.get("check"))
+        for run in () if check else named_in(request):
+            self._runs.hold(run)
         work = Work(
             self._system,
             lambda item, outcome, seconds: self.send(

@@ -98,7 +98,7 @@ def _save(
     """Write saveconfig.json, or take all of it back; then the records, which lost what was taken back."""
     try:
         saved.write()
-    except OSError as error:
+    except (ItemError, OSError) as error:
         for item, outcome, done in reversed(applied):
             if outcome.changes and not outcome.error:
                 outcome.fail(

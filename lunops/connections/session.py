@@ -78,6 +78,7 @@ class Session:
             "forks": task.forks,
             "items": [{"key": item.key, "args": dict(item.args)} for item in task.items],
             "timeout_s": task.timeout_s,
+            "run": task.run,
         }
         answer = self._ask(request, f"{task.id} {task.name}", task.timeout_s, on_item)
         error, fix = str(answer.finished.get("error") or ""), str(answer.finished.get("fix") or "")

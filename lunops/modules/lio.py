@@ -31,6 +31,7 @@ class LioAbsent(Checked):
 
     dataset: DatasetName
     wwn: IqnName
+    then_destroy: bool = False  # a later task destroys the volume: what finishes the delete if that is never reached
 
 
 def variables_of(dataset: Dataset, wwn: Iqn, initiators: list[Iqn], host: Host) -> dict[str, Json]:
@@ -92,7 +93,12 @@ def _absent(args: LioAbsent, context: Context) -> Item:
     dataset = in_pool_of(context.host, args.dataset)
     return Item(
         key=dataset,
-        args={"dataset": dataset, "wwn": args.wwn.name, "storage_object": args.wwn.storage_object()},
+        args={
+            "dataset": dataset,
+            "wwn": args.wwn.name,
+            "storage_object": args.wwn.storage_object(),
+            **({"then_destroy": True} if args.then_destroy else {}),
+        },
     )
 
 

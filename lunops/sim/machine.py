@@ -99,6 +99,13 @@ class Machine:
         """Return who is logged in to a target."""
         return sessions.every(self._state, f"{TOP}/iscsi/{target}/tpgt_{tpg}")
 
+    def scribble(self, dataset: str) -> None:
+        """Write something to a volume, as whoever uses its device does."""
+        with self._state.changing():
+            self._state.note("scribble", dataset)
+            for (guid,) in self._state.all("select guid from datasets where name = ?", dataset):
+                self._state.counter(f"written:{guid}", 65536)
+
     def reboot(self, *, restore: bool = True, late: Iterable[str] = ()) -> tuple[str, ...]:
         """Restart the head: configfs is emptied, devices get other numbers, saveconfig.json is restored.
 

@@ -8,6 +8,8 @@ from lunops.sim.properties import NATIVE, SNAPSHOT
 from lunops.sim.state import State
 from lunops.sim.tree import below
 
+_FRESH_CLONE = 512  # logicalused of a clone to which nothing was written, whoever looked at it
+
 
 class View:
     """The properties of datasets, for one command: what is inherited is looked up once."""
@@ -77,6 +79,11 @@ class View:
             self._free[pool] = (size, max(0, size - size // 32 - self.used(pool)))
         return self._free[pool][1]
 
+    def _written(self, guid: str) -> int:
+        """Return the bytes that were written to a volume since it was made."""
+        row = self._state.one("select value from meta where key = ?", f"written:{guid}")
+        return int(row[0]) if row else 0
+
     def _has(self, dataset: Dataset, key: str) -> bool:
         return key != "origin" or bool(dataset.origin)
 
@@ -123,6 +130,8 @@ class View:
                 return str(dataset.refer)
             case "available":
                 return str(self.available(dataset.name))
+            case "logicalused" if dataset.origin:
+                return str(_FRESH_CLONE + self._written(dataset.guid))
             case "used" | "logicalused":
                 return "0" if dataset.type == SNAPSHOT else str(self.used(dataset.name))
             case "usedbydataset":

@@ -56,6 +56,15 @@ class LabEyes:
     def unlink(self, path: str) -> None:
         self.shell(f"rm {shlex.quote(path)}")
 
+    def write(self, path: str, text: str) -> None:
+        self.shell(f"printf %s {shlex.quote(text)} > {shlex.quote(path)}")
+
+    def symlink(self, target: str, path: str) -> None:
+        self.shell(f"ln -s {shlex.quote(target)} {shlex.quote(path)}")
+
+    def scribble(self, dataset: str) -> None:
+        self.shell(f"dd if=/dev/urandom of=/dev/zvol/{shlex.quote(dataset)} bs=512 count=1 conv=fsync 2>/dev/null")
+
     def put(self, path: str, text: str) -> None:
         assert self.run(["sh", "-c", f"cat > {shlex.quote(path)}"], stdin=text)[0] == 0
 

@@ -41,6 +41,12 @@ class Eyes(Protocol):
 
     def unlink(self, path: str) -> None: ...
 
+    def write(self, path: str, text: str) -> None: ...  # to a file of the kernel's
+
+    def symlink(self, target: str, path: str) -> None: ...
+
+    def scribble(self, dataset: str) -> None: ...  # write something to a volume, as a user of it does
+
     def put(self, path: str, text: str) -> None: ...
 
     def mode(self, path: str) -> int | None: ...  # None where the head has no modes

@@ -41,6 +41,15 @@ class SimEyes:
     def unlink(self, path: str) -> None:
         self.system.unlink(path)
 
+    def write(self, path: str, text: str) -> None:
+        self.system.write(path, text)
+
+    def symlink(self, target: str, path: str) -> None:
+        self.system.symlink(target, path)
+
+    def scribble(self, dataset: str) -> None:
+        self.system.scribble(dataset)
+
     def put(self, path: str, text: str) -> None:
         self.system.replace(path, text)
 
