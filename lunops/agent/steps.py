@@ -118,7 +118,8 @@ def _value_steps(entry: Entry, state: State) -> List[Step]:
                 "delete what exports it first, or name another target",
             )
         controls = [Step(WRITE, folder + "/control", word) for word in entry.control]
-        return [Step(WRITE, entry.path, entry.value), *controls]
+        # The device first, as rtslib does it: where the path is read, the device is set, whatever died between.
+        return [*controls, Step(WRITE, entry.path, entry.value)]
     if entry.path.endswith("/vpd_unit_serial") and now:
         raise ItemError(
             "%s is %s, not %s" % (_short(entry.path), now, entry.value),
