@@ -30,7 +30,11 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "lio_target": TARGET,
     "lio_absent": {"dataset": "tank/n1", "wwn": IQN},
     "zfs_destroy": {"dataset": "tank/n1"},
+    "adopt": {"dataset": "tank/n1"},
+    "drift": {},
+    "reconcile": {"lun": "tank/n1"},
 }
+OF_THE_HEAD = {"drift"}  # whose one item is the head
 
 
 def item(module: str, args: Any, *, templates: Templates = SHIPPED, run: str = "") -> Item:
@@ -45,7 +49,7 @@ def test_the_agent_knows_every_module_and_no_other() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_key_of_an_item_is_its_dataset_through_all_modules(module: str) -> None:
-    assert item(module, ONE_OF_EACH[module]).key == "tank/n1"
+    assert item(module, ONE_OF_EACH[module]).key == (HOST.name if module in OF_THE_HEAD else "tank/n1")
 
 
 def test_a_clone_carries_the_marks_of_its_lun_and_of_the_run() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import uuid
 
 from lunops.agent.outcome import ItemError
 from lunops.agent.system import Locked
@@ -22,6 +23,8 @@ OUR_LOCK = "/run/lock/lunops-lio.lock"
 TARGETCLI_LOCK = "/var/run/targetcli.lock"
 LOCK_S = 60.0
 _MODULES = ("target_core_mod", "target_core_iblock", "iscsi_target_mod")
+_SERIALS = uuid.UUID("6c756e6f-7073-5e72-8a6c-000000000001")  # as in lunops.names
+_OURS = re.compile(r"lo-[0-9a-f]{12}\Z")
 _HBA = re.compile(r"iblock_(\d+)\Z")
 
 
@@ -59,6 +62,16 @@ def load(system: System) -> None:
             )
     if not system.is_dir(ISCSI):
         system.mkdir(ISCSI)
+
+
+def name_of(wwn: str) -> str:
+    """Return the name of the storage object that lunops makes for a target."""
+    return "lo-" + uuid.uuid5(_SERIALS, wwn).hex[:12]
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a storage object is named as lunops names its own."""
+    return _OURS.match(name) is not None
 
 
 def storage_object(system: System, name: str) -> str:

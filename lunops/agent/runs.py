@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lunops.agent.system import System
 
 FOLDER = "/run/lock"
+_FILE = re.compile(r"lunops-run-[A-Za-z0-9_-]*\.(\d+)\.lock\Z")
 _LENGTH = 64  # of a run's mark in a file's name
 
 
@@ -67,6 +68,17 @@ def at_work(system: System, run: str) -> str:
         except OSError:
             continue
     return ""
+
+
+def sweep(system: System) -> None:
+    """Remove the files of sessions that were killed: those whose lock is free and whose process is no more."""
+    for name in system.listdir(FOLDER):
+        match = _FILE.match(name)
+        if match is None or system.exists("/proc/" + match.group(1)):
+            continue
+        path = "%s/%s" % (FOLDER, name)
+        with contextlib.suppress(OSError, Locked), system.lock(path, 0.0):
+            system.unlink(path)
 
 
 def named_in(request: Dict[str, Any]) -> Set[str]:

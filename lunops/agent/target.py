@@ -147,13 +147,19 @@ def _one(
         outcome.made.append(["target", item.args["wwn"], item.args["dataset"], wanted["storage_objects"][0]["name"]])
 
 
-def entries_of(system: System, wanted: Dict[str, Any]) -> List[fragment.Entry]:
-    """Return the fragment's entries, each storage object in the folder that it has or will have."""
+def entries_of(system: System, wanted: Dict[str, Any], known: Dict[str, str] | None = None) -> List[fragment.Entry]:
+    """Return the fragment's entries, each storage object in the folder that it has or will have.
+
+    `known`: the folders of all storage objects by name, if they were looked up already.
+    """
     folders: Dict[str, str] = {}
     entries: List[fragment.Entry] = []
     for storage in wanted["storage_objects"]:
         name = storage["name"]
-        folders[name] = lio.storage_object(system, name) or "%s/%s" % (lio.free_hba(system), name)
+        if known is None:
+            folders[name] = lio.storage_object(system, name) or "%s/%s" % (lio.free_hba(system), name)
+        else:
+            folders[name] = known.get(name) or "%s/iblock_new/%s" % (lio.CORE, name)
         entries += fragment.storage_entries(storage, folders[name])
 
     def folder_of(name: str) -> str:

@@ -2,12 +2,13 @@
 
 made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on it
     | ["perhaps", DATASET, RUN, STORAGE OBJECT]   the agent died at it: the same, if it is there and carries the mark
+    | ["adopted", DATASET, IQN, {MARK: VALUE}]    what adopt has set
     | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
 """
 
 from __future__ import annotations
 
-from lunops.agent import absent, destroy, lio, records, remove, zfs
+from lunops.agent import absent, adopt, destroy, lio, records, remove, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.saveconfig import SaveConfig
@@ -103,6 +104,7 @@ def _target_by_hand(step: Sequence[Any]) -> str:
 
 
 KINDS: Dict[str, UndoKind] = {
+    "adopted": adopt.UNDO,
     "clone": UndoKind(_clone, _destroy_by_hand),
     "parent": UndoKind(_made_parent, _destroy_by_hand),
     "perhaps": UndoKind(_clone, _destroy_by_hand),

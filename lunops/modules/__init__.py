@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lunops.modules import device, lio, zfs
+from lunops.modules import device, drift, lio, zfs
 from lunops.modules.base import AnyModule, Context, Module
 
 __all__ = ["MODULES", "Context", "Module"]
@@ -13,6 +13,7 @@ __all__ = ["MODULES", "Context", "Module"]
 _FILES = (
     zfs,
     device,
+    drift,
     lio,
 )
 

@@ -53,6 +53,12 @@ class LabEyes:
     def mkdir(self, path: str) -> None:
         self.shell(f"mkdir {shlex.quote(path)}")
 
+    def rmdir(self, path: str) -> None:
+        self.shell(f"rmdir {shlex.quote(path)}")
+
+    def lose_targets(self) -> None:
+        self.shell("targetctl clear; targetcli saveconfig >/dev/null")
+
     def unlink(self, path: str) -> None:
         self.shell(f"rm {shlex.quote(path)}")
 

@@ -39,7 +39,13 @@ class Eyes(Protocol):
 
     def mkdir(self, path: str) -> None: ...
 
+    def rmdir(self, path: str) -> None: ...
+
     def unlink(self, path: str) -> None: ...
+
+    def lose_targets(
+        self,
+    ) -> None: ...  # boot before the volumes are there, and save what came of it, as targetcli does
 
     def write(self, path: str, text: str) -> None: ...  # to a file of the kernel's
 

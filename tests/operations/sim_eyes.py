@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
 
 from lunops.model import Host
-from lunops.sim.head import SimulatedSystem
+from lunops.sim.head import SAVECONFIG, SimulatedSystem
 
 
 class SimEyes:
@@ -37,6 +38,16 @@ class SimEyes:
 
     def mkdir(self, path: str) -> None:
         self.system.mkdir(path)
+
+    def rmdir(self, path: str) -> None:
+        self.system.rmdir(path)
+
+    def lose_targets(self) -> None:
+        volumes = self.system.run(["zfs", "list", "-Hp", "-t", "volume", "-o", "name"]).out.split()
+        self.system.reboot(late=volumes)
+        saved = json.loads(self.system.read(SAVECONFIG))
+        bare = [{**target, "tpgs": [{**tpg, "luns": []} for tpg in target["tpgs"]]} for target in saved["targets"]]
+        self.system.replace(SAVECONFIG, json.dumps({**saved, "storage_objects": [], "targets": bare}))
 
     def unlink(self, path: str) -> None:
         self.system.unlink(path)
