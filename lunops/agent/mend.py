@@ -10,7 +10,6 @@ from lunops.agent import (
     destroy,
     device,
     finding,
-    holders,
     judge,
     lio,
     readback,
@@ -29,7 +28,7 @@ from lunops.agent.work import Item, Work, explain, guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Sequence
+    from typing import Any, Callable, Dict, List, Sequence, Set
 
     from lunops.agent.finding import Finding
 
@@ -160,38 +159,47 @@ def _take_back(work: Work, due: Sequence[Finding], outcomes: Dict[str, Outcome],
     """Destroy the clones of interrupted creations."""
     for pool in sorted({each.dataset.split("/")[0] for each in due}):
         zfs.must(work.system, ["zpool", "sync", pool])  # what was just written is counted only then
+    system, names = work.system, [each.dataset for each in due]
     with lio.locked(work, locks=[lio.OUR_LOCK]):
-        recorded = Records(work.system)
+        recorded = {record["dataset"] for record in Records(system).all().values()}
+        found = zfs.observe(system, names, ("type", "origin", "logicalused", zfs.MANAGED, zfs.LUN))
+        below = zfs.dependents(system, list(found)) if found else {}
         for each in due:
             outcome = outcomes[each.key]
-            guarded(outcome, lambda: _take_one_back(work, each, recorded, outcome, force))  # noqa: B023
+            if work.is_over():
+                outcome.fail(ItemError("the task was over before this was mended", "reconcile again"))
+            if each.dataset not in found or outcome.error:
+                continue
+            volume = found[each.dataset]
+            dependents = below.get(each.dataset, [])
+            guarded(outcome, lambda: _refuse_to_take_back(work, each, volume, dependents, recorded, force))  # noqa: B023
+            if outcome.error:
+                continue
+            outcome.changes.append("zfs destroy %s" % each.dataset)
+            if not work.check:
+                # Refused by ZFS while anything has the volume open: a storage object, a mount, a process.
+                guarded(outcome, lambda: destroy.destroy(system, each.dataset))  # noqa: B023 - called at once
 
 
-def _take_one_back(work: Work, each: Finding, recorded: Records, outcome: Outcome, force: Sequence[str]) -> None:
-    system, name = work.system, each.dataset
-    if name in {record["dataset"] for record in recorded.all().values()}:
+def _refuse_to_take_back(
+    work: Work, each: Finding, volume: zfs.Found, below: List[str], recorded: Set[str], force: Sequence[str]
+) -> None:
+    """Raise ItemError unless this is a clone of an interrupted creation that nobody has used."""
+    name = each.dataset
+    if name in recorded:
         raise ItemError("%s is recorded by now" % name, "look again: lunops drift")
-    who = runs.at_work(system, each.run)
+    who = runs.at_work(work.system, each.run)
     if who:
         raise ItemError("%s is in work by %s" % (name, who), "wait for its end, then look again")
-    found = zfs.observe(system, [name], ("type", "origin", "logicalused", zfs.MANAGED, zfs.LUN)).get(name)
-    if found is None:
-        return
-    destroy.check(found, zfs.dependents(system, [name]).get(name, []))
-    if found.local(zfs.LUN) != each.wwn:
-        raise ItemError("%s is marked for %s by now" % (name, found.local(zfs.LUN)), "look again: lunops drift")
-    exported = [] if work.check else holders.storage_objects(system, name)
-    if exported:
-        raise ItemError("%s is exported by %s" % (name, ", ".join(exported)), "look again: lunops drift")
-    if int(found.value("logicalused")) > _UNWRITTEN_MOST and WRITTEN not in force:
+    destroy.check(volume, below)
+    if volume.local(zfs.LUN) != each.wwn:
+        raise ItemError("%s is marked for %s by now" % (name, volume.local(zfs.LUN)), "look again: lunops drift")
+    if int(volume.value("logicalused")) > _UNWRITTEN_MOST and WRITTEN not in force:
         raise ItemError(
             "%s was never exported by lunops, but something was written to it (logicalused %s)"
-            % (name, found.value("logicalused")),
+            % (name, volume.value("logicalused")),
             "look at it; to destroy it all the same: force: [%s]" % WRITTEN,
         )
-    outcome.changes.append("zfs destroy %s" % name)
-    if not work.check:
-        destroy.destroy(system, name)
 
 
 def _forget(work: Work, due: Sequence[Finding], outcomes: Dict[str, Outcome], _force: Sequence[str]) -> None:

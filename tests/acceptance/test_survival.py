@@ -34,6 +34,7 @@ from tests.operations.bench import CORE, ISCSI, RECORDS, SAVECONFIG, Bench, Lun
 pytestmark = pytest.mark.lab
 
 LUNS = 30
+_GOLDEN = 0.6180339887  # steps of this size fill an interval more evenly than chance does
 KILLS = int(os.environ.get("LUNOPS_SURVIVAL_KILLS", "20"))
 SEED = int(os.environ.get("LUNOPS_SURVIVAL_SEED", "20240607"))
 
@@ -106,10 +107,17 @@ def test_the_agent_killed_at_random_moments(scene: Bench, request: pytest.Fixtur
     durations = [Once().run(plan(scene, operation)) for operation in ("create", "delete")]
     assert states(scene) == dict.fromkeys(range(LUNS), "nothing")
     tell(f"seed {SEED}: a create took {durations[0]:.1f} s, a delete {durations[1]:.1f} s; {KILLS} kills:")
-    there, operation = 0, "delete"
-    for _ in range(KILLS):  # each goes on from what the last one came to; nothing is to be deleted where nothing is
-        operation = "delete" if there and operation == "create" else "create"
-        moment = rng.uniform(0, durations[operation == "delete"])
+    there, fruitless, kills = 0, 0, {"create": 0, "delete": 0}
+    places = {operation: rng.random() for operation in kills}
+    for _ in range(KILLS):  # each goes on from what the last one came to; nothing is deleted where nothing is
+        if fruitless == 2:
+            assert not scene.run(scene.create_plan(luns_of(scene))).is_bad
+            scene.close()
+            there = LUNS
+        operation = "delete" if there and kills["delete"] <= kills["create"] else "create"
+        kills[operation] += 1
+        places[operation] = (places[operation] + _GOLDEN) % 1  # spread evenly, and never twice the same
+        moment = places[operation] * durations[operation == "delete"]
         once = Once()
 
         def kill(once: Once = once) -> None:
@@ -118,7 +126,9 @@ def test_the_agent_killed_at_random_moments(scene: Bench, request: pytest.Fixtur
 
         once.run_until(plan(scene, operation), moment, kill)
         there = survived(scene, f"{operation} killed after {moment:.2f} s")
+        fruitless = 0 if there or operation == "delete" else fruitless + 1
         assert strangers.seen(scene) == before
+    tell(f"kills: {kills}")
     request.node.user_properties.append(("count:kills survived by a real head", KILLS))
 
 
