@@ -71,6 +71,7 @@ class Task:
     forks: int = 4  # how many items the agent works on at once, where the module can
     timeout_s: float = 600.0
     play: int = 0  # the place in the playbook of the play that it is of
+    run: str = ""  # whose work it is: the head knows while it is at work
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -182,6 +182,31 @@ class Iqn:
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
+class LunName:
+    """What a LUN is called by: its IQN, its volume, its storage object, or two of them as `lunops drift` writes it."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Return the name in `text`, or raise `BadValueError`."""
+        words = text.split(" ") if isinstance(text, str) else []
+        try:
+            if not 1 <= len(words) <= 2:
+                raise BadValueError("")
+            for word in words:
+                Dataset.parse(word)  # whose letters those of IQNs and of storage objects are among
+        except BadValueError:
+            raise BadValueError(
+                f"{text!r} is not the name of a LUN", fix="write its IQN or its volume, or both as lunops drift does"
+            ) from None
+        return cls(name=" ".join(words))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
 class Portal:
     """An address and TCP port that a target listens on."""
 

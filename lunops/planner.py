@@ -64,7 +64,7 @@ def plan_delete(clones: Sequence[DeleteRequest], inventory: Inventory, templates
     Raises `InputError` whose place is `clones[N]`, with every error of the batch.
     """
     steps: _Steps = {
-        "lio_absent": ("Remove the targets", [{"dataset": each.dst.name, "wwn": each.wwn.name} for each in clones]),
+        "lio_absent": ("Remove the targets", [_absent_args(each) for each in clones]),
         "zfs_destroy": (
             "Destroy the clones",
             [{"dataset": each.dst.name} if each.delete_clone else None for each in clones],
@@ -99,7 +99,7 @@ def _plan(
         for number, (module, (title, args)) in enumerate(steps.items(), 1):
             items = list(_items(module, {place: args[place] for place in mine}, context, errors))
             if items:
-                tasks.append(make_task(number, title, module, items))
+                tasks.append(make_task(number, title, module, items, run=run))
         heads.append(HeadPlan(host=host, tasks=tuple(tasks)))
     raise_all(errors)
     return Plan(name=name, heads=tuple(heads))
@@ -141,3 +141,8 @@ def _target_args(clone: CloneRequest) -> dict[str, Json]:
         "wwn": clone.wwn.name,
         "initiators": [initiator.name for initiator in clone.initiators],
     }
+
+
+def _absent_args(clone: DeleteRequest) -> dict[str, Json]:
+    then = {"then_destroy": True} if clone.delete_clone else {}
+    return {"dataset": clone.dst.name, "wwn": clone.wwn.name, **then}

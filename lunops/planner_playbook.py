@@ -100,7 +100,7 @@ class _Planner:
             self._refuse_twice(spec, found, context.host)
             if found:
                 items = [each.item for each in found]
-                yield make_task(number, spec.name, spec.module, items, spec.timeout_s, place)
+                yield make_task(number, spec.name, spec.module, items, spec.timeout_s, place, run=self._run)
 
     def _head_of(self, name: object) -> str:
         """Filter `head`: return the name of the head that holds a dataset's pool; an unknown pool is an error."""

@@ -12,7 +12,14 @@ _ITEM_S = 2.0  # far more than an item was ever seen to need; a task that hangs 
 
 
 def make_task(
-    number: int, name: str, module: str, items: Sequence[Item], timeout_s: float | None = None, play: int = 0
+    number: int,
+    name: str,
+    module: str,
+    items: Sequence[Item],
+    timeout_s: float | None = None,
+    play: int = 0,
+    *,
+    run: str = "",
 ) -> Task:
     """Return the task at this place of the plan, with time for as many items as it has."""
     longest_s = max((float(item.args.get("timeout_s", 0)) for item in items), default=0.0)
@@ -23,6 +30,7 @@ def make_task(
         items=tuple(items),
         timeout_s=timeout_s or _BASE_S + longest_s + _ITEM_S * len(items),
         play=play,
+        run=run,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from lunops.names import Dataset, HoldTag, Iqn, Portal, Size, Snapshot, SnapshotTag
+from lunops.names import Dataset, HoldTag, Iqn, LunName, Portal, Size, Snapshot, SnapshotTag
 
 # -- what is hostile ------------------------------------------------------------------------------------------------
 
@@ -60,6 +60,7 @@ VALID: Mapping[Any, Any] = {
     Snapshot: "tank/golden@1",
     SnapshotTag: "1",
     HoldTag: "keep",
+    LunName: "tank/n1",
     Iqn: "iqn.2024-01.org.example:n1",
     Portal: "10.0.0.1:3260",
     Size: "10G",

@@ -56,11 +56,15 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "zfs_rollback": {"snapshot": "tank/n1@1"},
     "zfs_snapshot": {"datasets": ["tank/n1"], "name": "1"},
     "zfs_send": {"src": "tank/golden@1", "to": "jbod-02", "dst": "tink/n1"},
+    "adopt": {"dataset": "tank/n1"},
+    "drift": {},
+    "reconcile": {"lun": "tank/n1"},
 }
 ABOUT_SNAPSHOTS = ("zfs_hold", "zfs_release", "zfs_rollback", "zfs_snapshot")
 KEYS = {
     "boot_order": "head",
     "doctor": "head",
+    "drift": HOST.name,
     "lio_discovery": "discovery",
     "sessions": "every target",
     "zfs_send": "tink/n1",

@@ -1,9 +1,10 @@
 """lio_absent: have each target and its storage objects gone from the kernel and from saveconfig.json.
 
-    {"dataset": "p/x", "wwn": IQN, "storage_object": "lo-…", "force": ["sessions"]}
+    {"dataset": "p/x", "wwn": IQN, "storage_object": "lo-…", "force": ["sessions"], "then_destroy": false}
 
 The storage objects are those that the target's record says are its own; without a record, the one that is named, on
-the dataset. Refused while anyone is logged in, and for what lunops did not make. A delete that was interrupted goes
+the dataset. `then_destroy` records that the clone is to go as well, so that a delete that dies before it comes to that
+can be finished. Refused while anyone is logged in, and for what lunops did not make. A delete that was interrupted goes
 on from whatever is left: that the target is not wanted any more is recorded before the kernel is changed. Files
 behind storage objects stay.
 """
@@ -12,31 +13,33 @@ from __future__ import annotations
 
 import uuid
 
-from lunops.agent import lio, readback, records, remove
+from lunops.agent import lio, readback, records, remove, zfs
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
-from lunops.agent.work import explain, guarded
+from lunops.agent.work import Item, explain, guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Sequence, Tuple
 
     from lunops.agent.system import System
-    from lunops.agent.work import Item, Work
+    from lunops.agent.work import Work
 
 _AT_ONCE = 25  # items between two writes of saveconfig.json
 
 
 def run(work: Work, items: Sequence[Item]) -> None:
     """Do the task."""
+    doomed = [item.args["dataset"] for item in items if item.args.get("then_destroy")]
+    guids = zfs.observe(work.system, doomed, ("guid",)) if doomed else {}
     with lio.locked(work):
         for start in range(0, len(items), _AT_ONCE):
-            _group(work, items[start : start + _AT_ONCE])
+            _group(work, items[start : start + _AT_ONCE], guids)
 
 
-def _group(work: Work, items: Sequence[Item]) -> None:
+def _group(work: Work, items: Sequence[Item], guids: Dict[str, zfs.Found]) -> None:
     saved = SaveConfig(work.system)
     recorded = Records(work.system)
     before = recorded.all()
@@ -46,7 +49,7 @@ def _group(work: Work, items: Sequence[Item]) -> None:
         would: List[str] = []
         guarded(outcomes[item.key], lambda: unshare(work.system, args, saved, would, check=True))  # noqa: B023
         if not outcomes[item.key].error:
-            guarded(outcomes[item.key], lambda: _record(work.system, item, recorded, outcomes[item.key], would))  # noqa: B023
+            guarded(outcomes[item.key], lambda: _record(work.system, item, recorded, guids, outcomes[item.key], would))  # noqa: B023
     if not work.check:
         recorded.write()
     removed: List[Tuple[Item, Outcome, float]] = []
@@ -69,7 +72,7 @@ def _group(work: Work, items: Sequence[Item]) -> None:
         if not work.check:
             saved.write()
             recorded.write()
-    except OSError as error:
+    except (ItemError, OSError) as error:
         for _item, outcome, _seconds in removed:
             if outcome.changes:
                 what = "unshared, but saveconfig.json was not written: %s" % explain(error)
@@ -80,24 +83,34 @@ def _group(work: Work, items: Sequence[Item]) -> None:
 
 def objects_of(record: Dict[str, Any] | None) -> List[Dict[str, Any]]:
     """Return the storage objects that a target's record says are its own."""
-    storages = record["fragment"].get("storage_objects", []) if record else []
+    storages = record.get("fragment", {}).get("storage_objects", []) if record else []
     return [{key: one[key] for key in ("plugin", "name", "dev")} for one in storages]
 
 
-def _record(system: System, item: Item, recorded: Records, outcome: Outcome, would: Sequence[str]) -> None:
-    """Note that a target is not wanted any more, so that this can be undone; its clone may stay."""
-    wwn = item.args["wwn"]
+def _record(
+    system: System,
+    item: Item,
+    recorded: Records,
+    guids: Dict[str, zfs.Found],
+    outcome: Outcome,
+    would: Sequence[str],
+) -> None:
+    """Note that a target is not wanted any more, so that this can be finished, or undone; its clone may stay."""
+    wwn, dataset = item.args["wwn"], item.args["dataset"]
     record = recorded.get(wwn)
     if record is None:
-        if not would or not system.is_dir("%s/%s/tpgt_1" % (lio.ISCSI, wwn)):
+        if not would:
             return
-        record = records.exported(item.args["dataset"], readback.full(system, wwn))
-    elif record["want"] == records.UNSHARED:
+        is_there = system.is_dir("%s/%s/tpgt_1" % (lio.ISCSI, wwn))
+        record = records.exported(dataset, readback.full(system, wwn) if is_there else {})
+    wanted = records.unwanted(record, guids[dataset].value("guid") if dataset in guids else "")
+    if records.without_before(record) == wanted:
         return
     token = uuid.uuid4().hex
-    outcome.changes.append("record %s as unshared" % wwn)
-    outcome.made.append(["unshared", wwn, token])
-    recorded.put(wwn, dict(record, want=records.UNSHARED, before={"token": token}))
+    outcome.changes.append("record %s as %s" % (wwn, wanted["want"]))
+    if wanted["fragment"] and record["want"] == records.EXPORTED:
+        outcome.made.append(["unshared", wwn, token])
+    recorded.put(wwn, dict(wanted, before={"token": token}))
 
 
 def unshare(system: System, args: Dict[str, Any], saved: SaveConfig, changes: List[str], *, check: bool) -> None:

@@ -12,7 +12,7 @@ from lunops.agent.outcome import ItemError
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Sequence
+    from typing import Any, Dict, List, Mapping, Sequence
 
     from lunops.agent.steps import Step
     from lunops.agent.system import System
@@ -78,14 +78,21 @@ def _refuse_if_in_use(system: System, step: Step) -> None:
         )
 
 
-def entries_of(system: System, wanted: Dict[str, Any]) -> List[fragment.Entry]:
-    """Return the fragment's entries, each storage object in the folder that it has or will have."""
+def entries_of(system: System, wanted: Dict[str, Any], known: Mapping[str, str] | None = None) -> List[fragment.Entry]:
+    """Return the fragment's entries, each storage object in the folder that it has or will have.
+
+    `known`: the folders of all storage objects by name, if they were looked up already.
+    """
+
+    def look_up(name: str) -> str:
+        return lio.storage_object(system, name) if known is None else known.get(name, "")
+
     folders: Dict[str, str] = {}
     taken: List[str] = []
     entries: List[fragment.Entry] = []
     for storage in wanted["storage_objects"]:
         name, plugin = storage["name"], storage["plugin"]
-        folder = lio.storage_object(system, name)
+        folder = look_up(name)
         if folder and lio.plugin_of(folder) != plugin:
             raise ItemError(
                 "the storage object %s is there as a %s, not a %s" % (name, lio.plugin_of(folder), plugin),
@@ -98,7 +105,7 @@ def entries_of(system: System, wanted: Dict[str, Any]) -> List[fragment.Entry]:
         entries += fragment.storage_entries(storage, folder)
 
     def folder_of(name: str) -> str:
-        folder = folders.get(name) or lio.storage_object(system, name)
+        folder = folders.get(name) or look_up(name)
         if not folder:
             raise ItemError("there is no storage object %s for a LUN of this fragment" % name)
         return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import uuid
 
 from lunops.agent import wedged
 from lunops.agent.outcome import ItemError
@@ -25,6 +26,8 @@ LOCK_S = 60.0
 _MODULES = ("target_core_mod", "target_core_iblock", "target_core_file", "iscsi_target_mod")
 _HBA = re.compile(r"(iblock|fileio)_(\d+)\Z")
 PLUGINS = {"block": "iblock", "fileio": "fileio"}  # as rtslib calls them → as the kernel's folders begin
+_SERIALS = uuid.UUID("6c756e6f-7073-5e72-8a6c-000000000001")  # as in lunops.names
+_OURS = re.compile(r"lo-[0-9a-f]{12}\Z")
 
 
 @contextlib.contextmanager
@@ -63,6 +66,16 @@ def load(system: System) -> None:
             )
     if not system.is_dir(ISCSI):
         system.mkdir(ISCSI)
+
+
+def name_of(wwn: str) -> str:
+    """Return the name of the storage object that lunops makes for a target."""
+    return "lo-" + uuid.uuid5(_SERIALS, wwn).hex[:12]
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a storage object is named as lunops names its own."""
+    return _OURS.match(name) is not None
 
 
 def storage_object(system: System, name: str) -> str:

@@ -2,7 +2,8 @@
 
 Controller to agent:
     {"do": "task", "id": "01:zfs_clone", "module": "zfs_clone", "check": false, "forks": 4,
-     "items": [{"key": "…", "args": {…}}], "timeout_s": 600, "hang_s": 120}
+     "items": [{"key": "…", "args": {…}}], "timeout_s": 600, "hang_s": 120, "run": "…"}
+                                           run: whose work it is, see lunops.agent.runs; may be left out
     {"do": "undo", "id": "undo:01:zfs_clone", "items": [{"key": "…", "made": […]}], "hang_s": 120}
     {"do": "cancel"}                       ends the running task between two items
     {"do": "pipe", "id": "…", "side": "send|receive", "args": {…}, "stall_s": 120}

@@ -2,12 +2,14 @@
 
 One private file, written before the kernel is changed, so that whatever dies in between, it says what was meant:
 
-    {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": "exported" | "unshared", "fragment": {…}}}}
+    {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": "exported" | "unshared" | "destroyed", "fragment": {…}}}}
 
 A record may have `before`, what its last change replaced, so that this change can be undone: {"token": …, and the
 `fragment` where it was another}. Beside `luns` there may be `discovery`, see `lunops.agent.discovery`.
 
 `exported`: have it in the kernel and in saveconfig.json. `unshared`: have it in neither; the clone may stay.
+`destroyed`: as unshared, and the clone, which is the one whose `guid` stands there too, is to go.
+The fragment holds the storage object's name, which is not ours for a LUN that was adopted.
 A clone that is marked for a target and has no record was never exported: its creation was interrupted.
 """
 
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from lunops.agent.work import Work
 
 PATH = "/var/lib/lunops/luns.json"
-EXPORTED, UNSHARED = "exported", "unshared"
+EXPORTED, UNSHARED, DESTROYED = "exported", "unshared", "destroyed"
 _VERSION = 1
+_ZVOL = "/dev/zvol/"
 
 
 class Records:
@@ -46,7 +49,7 @@ class Records:
                 if value["version"] != _VERSION:
                     raise ValueError("its version is %r, not %d" % (value["version"], _VERSION))
                 for wwn, record in value["luns"].items():
-                    if not (isinstance(record["dataset"], str) and record["want"] in (EXPORTED, UNSHARED)):
+                    if not (isinstance(record["dataset"], str) and record["want"] in (EXPORTED, UNSHARED, DESTROYED)):
                         raise ValueError("what it says of %s is not a record" % wwn)
                 self._luns = value["luns"]
                 self.discovery = value.get("discovery", {})
@@ -106,3 +109,23 @@ def exported(dataset: str, fragment: Dict[str, Any]) -> Dict[str, Any]:
 def without_before(record: Dict[str, Any] | None) -> Dict[str, Any] | None:
     """Return a record without what it says of its own past."""
     return None if record is None else {key: record[key] for key in record if key != "before"}
+
+
+def unwanted(record: Dict[str, Any], guid: str = "") -> Dict[str, Any]:
+    """Return the record of a LUN that is to be unshared, and with a guid of its clone destroyed after that."""
+    kept = {"dataset": record["dataset"], "fragment": record.get("fragment", {}), "want": UNSHARED}
+    return dict(kept, want=DESTROYED, guid=guid) if guid else kept
+
+
+def datasets(record: Dict[str, Any]) -> List[str]:
+    """Return the volumes of a record: its own one, and those that its fragment is made of."""
+    devices = [one["dev"] for one in record.get("fragment", {}).get("storage_objects", [])]
+    found = [device[len(_ZVOL) :] for device in devices if device.startswith(_ZVOL)]
+    return [name for name in dict.fromkeys([record["dataset"], *found]) if name]
+
+
+def storage_object(record: Dict[str, Any] | None) -> str:
+    """Return the name of the LUN's first storage object, or the empty text if the record has none."""
+    for storage in (record or {}).get("fragment", {}).get("storage_objects", []):
+        return str(storage["name"])
+    return ""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 from lunops.agent.outcome import ItemError
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List, Set, Tuple
 
     from lunops.agent.system import System
 
 _FOLDERS = ("/etc/rtslib-fb-target", "/etc/target")  # Debian's, and everyone else's
+# Beside the ten that targetcli keeps there (saveconfig-*json*), and not one of those that it counts and removes.
+_BACKUP = "/backup/lunops-saveconfig.json"
 _IDENTITY = {"storage_objects": ("plugin", "name"), "targets": ("fabric", "wwn")}
 _KNOWN_BY = dict(_IDENTITY, fabric_modules=("name",))
 
@@ -22,23 +25,10 @@ class SaveConfig:
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self._dropped: Set[Tuple[str, ...]] = set()  # what this operation meant to take out
         folder = next((folder for folder in _FOLDERS if system.is_dir(folder)), _FOLDERS[1])
         self.path = folder + "/saveconfig.json"
-        self._value: Dict[str, Any] = {"fabric_modules": [], "storage_objects": [], "targets": []}
-        self._old = ""
-        if system.exists(self.path):
-            self._old = system.read(self.path)
-            try:
-                value = json.loads(self._old)
-                for part in self._value:
-                    if not isinstance(value.setdefault(part, []), list):
-                        raise ValueError("%s is not a list" % part)
-            except (ValueError, AttributeError) as error:
-                raise ItemError(
-                    "%s is not what rtslib writes: %s" % (self.path, error),
-                    "mend it, or restore it from its backup folder; lunops does not overwrite what it cannot read",
-                ) from None
-            self._value = value
+        self._old, self._value = self._read()
 
     def lacks(self, fragment: Dict[str, Any]) -> List[str]:
         """Return what of the fragment is not in the file, or is there with other values."""
@@ -54,7 +44,7 @@ class SaveConfig:
         """Put the fragment's objects in, each in the place of the one with its name."""
         for part, identity in _IDENTITY.items():
             for wanted in fragment.get(part, []):
-                self.drop(part, *[wanted[key] for key in identity])
+                self._take_out(part, [wanted[key] for key in identity])
                 self._value[part].append(wanted)
 
     def all(self, part: str) -> List[Dict[str, Any]]:
@@ -76,18 +66,71 @@ class SaveConfig:
 
     def drop(self, part: str, *identity: str) -> None:
         """Take one object out, if it is there."""
-        there = self._find(part, list(identity))
-        if there is not None:
-            self._value[part] = [entry for entry in self._value[part] if entry is not there]
+        self._dropped.add((part, *identity))
+        self._take_out(part, list(identity))
+
+    def entry(self, part: str, *identity: str) -> Any:
+        """Return a copy of what the file has of this object, None if it does not have it."""
+        return copy.deepcopy(self._find(part, list(identity)))
+
+    def names(self, part: str) -> List[str]:
+        """Return the names of the block storage objects, or the IQNs of the iSCSI targets, that the file has."""
+        kind, name = _IDENTITY[part]
+        ours = {"storage_objects": "block", "targets": "iscsi"}[part]
+        return [str(one.get(name)) for one in self._value[part] if isinstance(one, dict) and one.get(kind) == ours]
 
     def write(self) -> None:
-        """Write the file if it differs from what was read."""
+        """Write the file if it differs from what was read, and keep the last version beside it.
+
+        Raises ItemError, and writes nothing, if the file on the disk has an object that this operation did not
+        take out and that would be lost: whatever state the kernel or this program is in, no LUN is erased by a save.
+        """
         text = json.dumps(self._value, indent=2, sort_keys=True) + "\n"
         if text == self._old:
             return
-        self._system.make_dirs(self.path.rsplit("/", 1)[0])
+        on_disk, value = self._read()
+        if on_disk != self._old:
+            raise ItemError(
+                "%s was changed by another program while lunops held its lock" % self.path,
+                "see that nobody writes it but targetcli and lunops, then run again",
+            )
+        lost = _identities(value) - _identities(json.loads(text)) - self._dropped
+        if lost:
+            raise ItemError(
+                "a save would have erased %s from %s"
+                % (", ".join(" ".join(one[1:]) for one in sorted(lost)), self.path),
+                "this is a bug of lunops: please report it; nothing was written",
+            )
+        folder = self.path.rsplit("/", 1)[0]
+        self._system.make_dirs(folder)
+        if on_disk:
+            self._system.make_dirs(folder + "/backup")
+            self._system.replace(folder + _BACKUP, on_disk)
         self._system.replace(self.path, text)
         self._old = text
+
+    def _read(self) -> Tuple[str, Dict[str, Any]]:
+        """Return the file's text and what it says; of a file that is not there the empty text."""
+        empty: Dict[str, Any] = {"fabric_modules": [], "storage_objects": [], "targets": []}
+        if not self._system.exists(self.path):
+            return "", empty
+        text = self._system.read(self.path)
+        try:
+            value: Dict[str, Any] = json.loads(text)
+            for part in empty:
+                if not isinstance(value.setdefault(part, []), list):
+                    raise ValueError("%s is not a list" % part)
+        except (ValueError, AttributeError) as error:
+            raise ItemError(
+                "%s is not what rtslib writes: %s" % (self.path, error),
+                "mend it, or restore it from its backup folder; lunops does not overwrite what it cannot read",
+            ) from None
+        return text, value
+
+    def _take_out(self, part: str, identity: List[str]) -> None:
+        there = self._find(part, identity)
+        if there is not None:
+            self._value[part] = [entry for entry in self._value[part] if entry is not there]
 
     def _find(self, part: str, identity: List[str]) -> Any:
         keys = _KNOWN_BY[part]
@@ -95,6 +138,16 @@ class SaveConfig:
             if isinstance(entry, dict) and [entry.get(key) for key in keys] == identity:
                 return entry
         return None
+
+
+def _identities(value: Dict[str, Any]) -> Set[Tuple[str, ...]]:
+    """Return what names each object of a saved configuration, with the part that it is in."""
+    return {
+        (part, *[str(entry.get(key)) for key in keys])
+        for part, keys in _IDENTITY.items()
+        for entry in value[part]
+        if isinstance(entry, dict)
+    }
 
 
 def _covers(there: Any, wanted: Any) -> bool:

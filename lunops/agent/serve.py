@@ -15,6 +15,7 @@ from lunops.agent.outcome import ItemError
 from lunops.agent.protocol import ALIVE_S, PROTOCOL
 from lunops.agent.registry import MODULES
 from lunops.agent.reports import Reports
+from lunops.agent.runs import Runs, named_in
 from lunops.agent.system import System
 from lunops.agent.watch import HANG_S, Watch, watched
 from lunops.agent.work import BUG, Item, Work
@@ -52,6 +53,7 @@ class Agent:
     def __init__(self, system: System, stdout: BinaryIO) -> None:
         self._system = system
         self._stdout = stdout
+        self._runs = Runs(system)
         self._writing = threading.Lock()
         self._work: Work | None = None
         self._over = threading.Event()  # set when the present task has ended, or was given up
@@ -81,6 +83,7 @@ class Agent:
             self.send(event="error", what="not a request of protocol %d: %r" % (PROTOCOL, error))
         self._cancel()
         self._over.wait()
+        self._runs.release()
 
     def send(self, **event: Any) -> None:
         """Write one event; a controller that is gone cancels what runs."""
@@ -113,6 +116,8 @@ class Agent:
         items = [Item(item["key"], item if module == "undo" else item["args"]) for item in request["items"]]
         reports = Reports(self.send, request["id"], check=bool(request.get("check")))
         watch = Watch(self._system, float(request.get("hang_s", HANG_S)))
+        for run in () if request.get("check") else named_in(request):
+            self._runs.hold(run)
         work = Work(
             watched(self._system, watch),
             reports.item,

@@ -132,7 +132,7 @@ def _save(work: Work, saved: SaveConfig, recorded: Records, applied: Sequence[_D
     """Write saveconfig.json, or take all of it back; then the records, which lost what was taken back."""
     try:
         saved.write()
-    except OSError as error:
+    except (ItemError, OSError) as error:
         for doing in reversed(applied):
             if doing.outcome.changes and not doing.outcome.error:
                 doing.outcome.fail(

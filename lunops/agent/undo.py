@@ -4,6 +4,7 @@ made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on 
     | ["perhaps", DATASET, RUN, STORAGE OBJECT]   the agent died at it: the same, if it is there and carries the mark
     | ["volume" or "filesystem", DATASET, RUN, ""]   and those that properties and resize tell
     | ["received", DATASET, RUN, TAG, GUID, TAG BEFORE or ""]   a snapshot that zfs_send brought here
+    | ["adopted", DATASET, IQN, {MARK: VALUE}]    what adopt has set
     | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
     | what lunops.agent.undo_snapshot takes back
     and those of lunops.agent.undo_lio
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from lunops.agent import (
     absent,
+    adopt,
     boot_order,
     destroy,
     lio,
@@ -130,6 +132,7 @@ def _target_by_hand(step: Sequence[Any]) -> str:
 
 
 KINDS: Dict[str, UndoKind] = {
+    "adopted": adopt.UNDO,
     "boot_file": UndoKind(boot_order.take_back_file, boot_order.file_by_hand),
     "clone": UndoKind(_clone, _destroy_by_hand),
     "filesystem": UndoKind(_clone, _destroy_by_hand),

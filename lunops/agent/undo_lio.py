@@ -57,7 +57,7 @@ def _unshared(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
         lio.load(work.system)
         recorded = Records(work.system)
         record = _record(recorded, step[1], step[2])
-        if record["want"] == records.UNSHARED:
+        if record["want"] != records.EXPORTED:
             _put_back(work, recorded, step[1], record, record["fragment"], outcome)
 
 

@@ -128,7 +128,9 @@ def guarded(outcome: Outcome, do: Callable[[], None]) -> None:
         outcome.fail(ItemError("the agent failed: %s" % traceback.format_exc(), BUG))
 
 
-def explain(error: OSError) -> str:
-    """Return what an OSError says, with the path where it has one."""
+def explain(error: ItemError | OSError) -> str:
+    """Return what an error says, with the path where it has one."""
+    if isinstance(error, ItemError):
+        return error.what
     text = error.strerror or str(error)
     return "%s: %s" % (error.filename, text) if error.filename else text

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import lunops
+from lunops.cli.heads import on_heads, read_heads
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -77,6 +78,60 @@ def doctor_command(inventory: Path, limit: str | None, forks: int, as_json: bool
     from lunops.cli.doctor import run
 
     return run(inventory, limit, forks=forks, as_json=as_json, verbose=verbose)
+
+
+@root.command()
+@on_heads
+def drift(inventory: Path, limit: str | None, forks: int, as_json: bool) -> int:
+    """Tell what is not as lunops recorded it, LUN by LUN; change nothing.
+
+    Exit code 0: no drift, 1: drift; 2, 4, 6: a head could not be looked at.
+    """
+    from lunops.cli.drift import drift as tell
+
+    return tell(read_heads(inventory, limit, forks), as_json=as_json)
+
+
+@root.command()
+@on_heads
+@click.option("-C", "--check", is_flag=True, help="Change nothing; only show the plan.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", multiple=True, type=click.Choice(["written"]), help="Do what is refused for this reason.")
+def reconcile(
+    inventory: Path, limit: str | None, forks: int, as_json: bool, check: bool, yes: bool, force: tuple[str, ...]
+) -> int:
+    """Mend what drift finds, after showing the plan and asking; healthy LUNs are not touched.
+
+    Exit code 0: nothing differs any more, 1: something is left; 2, 4, 6: a head failed or could not be reached.
+    """
+    from lunops.cli.drift import reconcile as mend
+
+    return mend(read_heads(inventory, limit, forks), force=force, check=check, yes=yes, as_json=as_json)
+
+
+@root.command()
+@on_heads
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "every", is_flag=True, help="All that can be adopted.")
+@click.option("-C", "--check", is_flag=True, help="Change nothing; only show what would be set.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def adopt(
+    inventory: Path,
+    limit: str | None,
+    forks: int,
+    as_json: bool,
+    names: tuple[str, ...],
+    every: bool,
+    check: bool,
+    yes: bool,
+) -> int:
+    """Take LUNs that something else made into lunops' hands as they are: NAME is an IQN or a volume.
+
+    Without NAME and --all, tell what could be adopted.
+    """
+    from lunops.cli.adopt import adopt as take_in
+
+    return take_in(read_heads(inventory, limit, forks), names, every=every, check=check, yes=yes, as_json=as_json)
 
 
 @root.command()

@@ -88,6 +88,7 @@ class Session:
             "items": [{"key": item.key, "args": dict(item.args)} for item in task.items],
             "timeout_s": task.timeout_s,
             "hang_s": self._host.hang_s,
+            "run": task.run,
         }
         answer = self._ask(request, f"{task.id} {task.name}", task.timeout_s, on_item)
         error, fix = str(answer.finished.get("error") or ""), str(answer.finished.get("fix") or "")

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from lunops.modules import (
     device,
+    drift,
     head,
     lio,
     lio_discovery,
@@ -24,6 +25,7 @@ __all__ = ["MODULES", "Context", "Module"]
 _FILES = (
     zfs,
     device,
+    drift,
     lio,
     volumes,
     snapshots,

@@ -34,6 +34,9 @@ class LioAbsent(Checked):
     dataset: DatasetName | None = Field(default=None, description="the volume behind it, which stays")
     wwn: IqnName = Field(description="the target's name")
     force: Force = Field(default_factory=list, description="`sessions`: in spite of who is logged in")
+    then_destroy: bool = Field(
+        default=False, description="a later task destroys the volume: what finishes the delete if that is never reached"
+    )
 
 
 def variables_of(dataset: Dataset, wwn: Iqn, initiators: list[Iqn], host: Host) -> dict[str, Json]:
@@ -101,6 +104,7 @@ def _absent(args: LioAbsent, context: Context) -> Item:
             "wwn": args.wwn.name,
             "storage_object": args.wwn.storage_object(),
             "force": list(args.force),
+            **({"then_destroy": True} if args.then_destroy else {}),
         },
     )
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Effect = Literal["fail", "die_before", "die_after", "half_written", "hang"]
+Effect = Literal["fail", "race", "die_before", "die_after", "half_written", "hang"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,9 @@ class Fault:
     """One thing that goes wrong with the `nth` operation of a kind, counted from when the fault was set.
 
     `fail`: a file operation raises `errno`, a command ends with `code` and `stderr` (in which `{name}` is its
-    last argument). `die_before`, `die_after`: the process kills itself, as kill -9 would, before the operation
-    or once it is durable. `half_written`: `replace` leaves half of the text in its temporary file and raises
+    last argument). `race`: the same, but the operation is done first, as if another process had been faster.
+    `die_before`, `die_after`: the process kills itself, as kill -9 would, before the operation or once it is
+    durable. `half_written`: `replace` leaves half of the text in its temporary file and raises
     `errno`, ENOSPC if that is 0; with `die` it kills the process there instead. `hang`: a file operation does not
     return for `hang_s` seconds, as if its thread were in state D, and then fails as above.
     """
@@ -89,7 +90,7 @@ class Faults:
 
 
 class Struck(Exception):
-    """A fault struck the operation, which was not done."""
+    """A fault struck the operation, which was not done (or, in a race, by another)."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.effect)

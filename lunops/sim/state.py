@@ -126,13 +126,15 @@ class State:
             if faults.faults:
                 with self.changing():
                     fault = self._count(kind, what, changes=True)
-            if fault is not None and fault.effect != "die_after":
+            if fault is not None and fault.effect not in ("die_after", "race"):
                 if fault.effect == "die_before":
                     die()
                 raise Struck(fault)
             with self.changing():
                 yield
                 self.note(kind, what)
+            if fault is not None and fault.effect == "race":
+                raise Struck(fault)
             if fault is not None:
                 die()
 

@@ -9,6 +9,8 @@ from lunops.sim.properties import NATIVE, SNAPSHOT
 from lunops.sim.state import State
 from lunops.sim.tree import below
 
+_FRESH_CLONE = 512  # logicalused of a clone to which nothing was written, whoever looked at it
+
 
 class View:
     """The properties of datasets, for one command: what is inherited is looked up once."""
@@ -129,6 +131,8 @@ class View:
                 return str(dataset.refer)
             case "available":
                 return str(self.available(dataset.name))
+            case "logicalused" if dataset.origin:
+                return str(_FRESH_CLONE + facts.written(self._state, dataset))
             case "used" | "logicalused":
                 return "0" if dataset.type == SNAPSHOT else str(self.used(dataset.name))
             case "usedbydataset":

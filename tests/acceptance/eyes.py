@@ -53,8 +53,23 @@ class LabEyes:
     def mkdir(self, path: str) -> None:
         self.shell(f"mkdir {shlex.quote(path)}")
 
+    def rmdir(self, path: str) -> None:
+        self.shell(f"rmdir {shlex.quote(path)}")
+
+    def lose_targets(self) -> None:
+        self.shell("targetctl clear; targetcli saveconfig >/dev/null")
+
     def unlink(self, path: str) -> None:
         self.shell(f"rm {shlex.quote(path)}")
+
+    def write(self, path: str, text: str) -> None:
+        self.shell(f"printf %s {shlex.quote(text)} > {shlex.quote(path)}")
+
+    def symlink(self, target: str, path: str) -> None:
+        self.shell(f"ln -s {shlex.quote(target)} {shlex.quote(path)}")
+
+    def scribble(self, dataset: str) -> None:
+        self.shell(f"dd if=/dev/urandom of=/dev/zvol/{shlex.quote(dataset)} bs=512 count=1 conv=fsync 2>/dev/null")
 
     def put(self, path: str, text: str) -> None:
         assert self.run(["sh", "-c", f"cat > {shlex.quote(path)}"], stdin=text)[0] == 0

@@ -39,7 +39,19 @@ class Eyes(Protocol):
 
     def mkdir(self, path: str) -> None: ...
 
+    def rmdir(self, path: str) -> None: ...
+
     def unlink(self, path: str) -> None: ...
+
+    def lose_targets(
+        self,
+    ) -> None: ...  # boot before the volumes are there, and save what came of it, as targetcli does
+
+    def write(self, path: str, text: str) -> None: ...  # to a file of the kernel's
+
+    def symlink(self, target: str, path: str) -> None: ...
+
+    def scribble(self, dataset: str) -> None: ...  # write something to a volume, as a user of it does
 
     def put(self, path: str, text: str) -> None: ...
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
 
 from lunops.model import Host
 from lunops.sim.faults import Faults
-from lunops.sim.head import SimulatedSystem
+from lunops.sim.head import SAVECONFIG, SimulatedSystem
 
 
 class SimEyes:
@@ -39,8 +40,27 @@ class SimEyes:
     def mkdir(self, path: str) -> None:
         self.system.mkdir(path)
 
+    def rmdir(self, path: str) -> None:
+        self.system.rmdir(path)
+
+    def lose_targets(self) -> None:
+        volumes = self.system.run(["zfs", "list", "-Hp", "-t", "volume", "-o", "name"]).out.split()
+        self.system.reboot(late=volumes)
+        saved = json.loads(self.system.read(SAVECONFIG))
+        bare = [{**target, "tpgs": [{**tpg, "luns": []} for tpg in target["tpgs"]]} for target in saved["targets"]]
+        self.system.replace(SAVECONFIG, json.dumps({**saved, "storage_objects": [], "targets": bare}))
+
     def unlink(self, path: str) -> None:
         self.system.unlink(path)
+
+    def write(self, path: str, text: str) -> None:
+        self.system.write(path, text)
+
+    def symlink(self, target: str, path: str) -> None:
+        self.system.symlink(target, path)
+
+    def scribble(self, dataset: str) -> None:
+        self.system.write_data(dataset, 512)
 
     def put(self, path: str, text: str) -> None:
         self.system.replace(path, text)

@@ -1,0 +1,13 @@
+"""Drift, reconcile and adopt on the real kernel."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.operations.suite_drift import DriftSuite
+
+pytestmark = pytest.mark.lab
+
+
+class TestOnARealHead(DriftSuite):
+    pass
