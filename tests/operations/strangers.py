@@ -10,6 +10,7 @@ WWN = "iqn.1999-09.org.example:by-hand"
 NAME = "by-hand"
 SERIAL = "0d5f9a52-24d4-4f3a-8a7e-5a5a1d2c3b4a"
 _DATASET = "by-hand"
+_PROPERTIES = "guid,origin,lunops:managed,lunops:lun"
 
 
 def make(bench: Bench) -> None:
@@ -40,7 +41,7 @@ def make(bench: Bench) -> None:
 def unmake(bench: Bench) -> None:
     """Take it away again, if it is there: a real head is shared with other tests."""
     system = bench.eyes
-    folder, tpg = f"{CORE}/iblock_900/{NAME}", f"{ISCSI}/{WWN}/tpgt_1"
+    tpg = f"{ISCSI}/{WWN}/tpgt_1"
     if system.exists(f"{ISCSI}/{WWN}"):
         system.write(f"{tpg}/enable", "0")
         for lun in system.listdir(f"{tpg}/lun"):
@@ -48,9 +49,10 @@ def unmake(bench: Bench) -> None:
             system.rmdir(f"{tpg}/lun/{lun}")
         system.rmdir(tpg)
         system.rmdir(f"{ISCSI}/{WWN}")
-    if system.exists(folder):
-        system.rmdir(folder)
-        system.rmdir(f"{CORE}/iblock_900")
+    for hba in system.listdir(CORE):  # a boot puts it into another one
+        if NAME in system.listdir(f"{CORE}/{hba}"):
+            system.rmdir(f"{CORE}/{hba}/{NAME}")
+            system.rmdir(f"{CORE}/{hba}")
     saved = bench.saved()
     saved["storage_objects"] = [one for one in saved["storage_objects"] if one["name"] != NAME]
     saved["targets"] = [one for one in saved["targets"] if one["wwn"] != WWN]
@@ -58,17 +60,22 @@ def unmake(bench: Bench) -> None:
     system.run(["zfs", "destroy", f"{bench.pool}/{_DATASET}"])
 
 
-def seen(bench: Bench) -> tuple[object, ...]:
-    """Return all that is to stay as it is: dataset, kernel objects, what is saved of them."""
+def kept(bench: Bench) -> tuple[object, ...]:
+    """Return what is to stay as it is over a boot, too: dataset, what is saved."""
     dataset = f"{bench.pool}/{_DATASET}"
     saved = bench.saved()
     return (
-        bench.eyes.run(
-            ["zfs", "get", "-Hp", "-o", "property,value,source", "guid,origin,lunops:managed,lunops:lun", dataset]
-        ),
+        bench.eyes.run(["zfs", "get", "-Hp", "-o", "property,value,source", _PROPERTIES, dataset]),
+        [one for one in saved["storage_objects"] if one["name"] == NAME],
+        [one for one in saved["targets"] if one["wwn"] == WWN],
+    )
+
+
+def seen(bench: Bench) -> tuple[object, ...]:
+    """Return all that is to stay as it is: dataset, kernel objects, what is saved of them."""
+    return (
         bench.eyes.read(f"{CORE}/iblock_900/{NAME}/udev_path"),
         bench.eyes.read(f"{ISCSI}/{WWN}/tpgt_1/enable"),
         bench.eyes.listdir(f"{ISCSI}/{WWN}/tpgt_1/lun/lun_0"),
-        [one for one in saved["storage_objects"] if one["name"] == NAME],
-        [one for one in saved["targets"] if one["wwn"] == WWN],
+        *kept(bench),
     )
