@@ -102,6 +102,9 @@ def test_who_is_connected_to_a_portal_is_read_of_proc(head: SimulatedSystem) -> 
 def test_addresses_are_read_as_proc_writes_them_an_ipv4_one_in_ipv6_too() -> None:
     assert str(sockets.address("0000000000000000FFFF00000202000A")) == "10.0.2.2"
     assert str(sockets.address("0202000A")) == "10.0.2.2"
+    assert sockets.plain("[::ffff:10.0.2.2]") == sockets.plain("10.0.2.2") == "10.0.2.2"
+    assert sockets.plain("[fd00::7]") == "fd00::7"
+    assert sockets.plain("") == ""
     assert str(sockets.address("000000FD000000000000000007000000")) == "fd00::7"
 
 

@@ -34,7 +34,7 @@ def users(system: System, path: str) -> List[str]:
             found = [one for one in found if one["dynamic"] or _maps(system, base, one, path)]
         elif found:
             peers = sockets.peers(system, parts[-1])
-            found = [one for one in found if one["address"].strip("[]") in peers or (one["dynamic"] and peers)]
+            found = [one for one in found if sockets.plain(one["address"]) in peers or (one["dynamic"] and peers)]
     return [lio.in_words(one) for one in found]
 
 

@@ -27,6 +27,14 @@ def peers(system: System, portal: str) -> List[str]:
     ]
 
 
+def plain(place: str) -> str:
+    """Return an address as `peers` gives it: LIO writes `[::ffff:10.0.0.1]` where a socket of all addresses took it."""
+    try:
+        return str(_unmapped(ipaddress.ip_address(place.strip("[]").partition("%")[0])))
+    except ValueError:
+        return place
+
+
 def _connections(system: System) -> List[Tuple[Address, int, Address]]:
     found = []
     for path in _FILES:
@@ -46,7 +54,10 @@ def address(text: str) -> Address:
     An IPv4 connection to a socket of all addresses stands among the IPv6 ones, and is given as what it is.
     """
     words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
-    found = ipaddress.ip_address(b"".join(words))
+    return _unmapped(ipaddress.ip_address(b"".join(words)))
+
+
+def _unmapped(found: Address) -> Address:
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
         return found.ipv4_mapped
     return found
