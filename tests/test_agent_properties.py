@@ -10,7 +10,7 @@ import pytest
 
 from lunops.agent import guards, holders, properties
 from lunops.agent.outcome import ItemError, Outcome
-from lunops.agent.registry import MODULES
+from lunops.agent.registry import load
 from lunops.agent.system import Output
 from lunops.agent.work import Item, Work
 from lunops.agent.zfs import Found
@@ -94,7 +94,7 @@ def head(tmp_path: Path) -> Iterator[Counting]:
 def do(system: SimulatedSystem, module: str, *args: dict[str, Any]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     work = Work(system, lambda item, outcome, _seconds: outcomes.__setitem__(item.key, outcome))
-    MODULES[module](work, [Item(each.get("dataset") or each["snapshot"], each) for each in args])
+    load(module)(work, [Item(each.get("dataset") or each["snapshot"], each) for each in args])
     return outcomes
 
 
@@ -135,7 +135,7 @@ def test_what_others_are_to_live_in_is_made_first_whatever_the_order(head: Count
                     for name in ("p/a/b", "p/a"))  # fmt: skip
     told: dict[str, Outcome] = {}
     work = Work(head, lambda item, outcome, _seconds: told.__setitem__(item.key, outcome), check=True)
-    MODULES["zfs_filesystem"](work, [Item("p/a/b", inner), Item("p/a", outer)])
+    load("zfs_filesystem")(work, [Item("p/a/b", inner), Item("p/a", outer)])
 
     made = do(head, "zfs_filesystem", inner, outer)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lunops import fragment, fragment_bounds
 from lunops.agent import backing, readback
 from lunops.agent.outcome import Outcome
-from lunops.agent.registry import MODULES
+from lunops.agent.registry import load
 from lunops.agent.work import Item, Work
 from lunops.sim.head import SimulatedSystem
 
@@ -161,7 +161,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedSystem]:
 def do(system: SimulatedSystem, module: str, **args: Any) -> Outcome:
     heard: list[Outcome] = []
     work = Work(system, lambda _item, outcome, _seconds: heard.append(outcome))
-    MODULES[module](work, [Item(WWN, {"wwn": WWN, "dataset": "", "storage_object": "", "strict": True, **args})])
+    load(module)(work, [Item(WWN, {"wwn": WWN, "dataset": "", "storage_object": "", "strict": True, **args})])
     [outcome] = heard
     return outcome
 

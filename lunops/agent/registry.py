@@ -1,32 +1,11 @@
-"""The agent's modules by name: each a function of a task at work and its items."""
+"""The agent's modules by name: each a function of a task at work and its items.
+
+A module's file is read when it is first asked for: a session of three modules does not pay for thirty.
+"""
 
 from __future__ import annotations
 
-from lunops.agent import (
-    absent,
-    adopt,
-    boot_order,
-    clone,
-    create,
-    destroy,
-    device,
-    discovery,
-    drift,
-    holds,
-    listing,
-    promote,
-    receive,
-    reconcile,
-    rename,
-    resize,
-    rollback,
-    send,
-    sessions,
-    set_properties,
-    snapshot,
-    target,
-    undo,
-)
+import importlib
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -34,40 +13,39 @@ if TYPE_CHECKING:
 
     from lunops.agent.work import Item, Work
 
-
-def _doctor(work: Work, items: Sequence[Item]) -> None:
-    """Run the module that is rarely wanted, and whose many files would cost every start."""
-    from lunops.agent import doctor
-
-    doctor.run(work, items)
-
-
-MODULES: Dict[str, Callable[[Work, Sequence[Item]], None]] = {
-    "boot_order": boot_order.run,
-    "doctor": _doctor,
-    "adopt": adopt.run,
-    "drift": drift.run,
-    "lio_absent": absent.run,
-    "lio_discovery": discovery.run,
-    "lio_fragment": target.run,
-    "lio_target": target.run,
-    "sessions": sessions.run,
-    "reconcile": reconcile.run,
-    "undo": undo.run,
-    "wait_for_device": device.run,
-    "zfs_clone": clone.run,
-    "zfs_destroy": destroy.run,
-    "zfs_filesystem": create.filesystems,
-    "zfs_hold": holds.run_hold,
-    "zfs_list": listing.run,
-    "zfs_promote": promote.run,
-    "zfs_release": holds.run_release,
-    "zfs_rename": rename.run,
-    "zfs_resize": resize.run,
-    "zfs_rollback": rollback.run,
-    "zfs_set": set_properties.run,
-    "zfs_snapshot": snapshot.run,
-    "zfs_volume": create.volumes,
-    "zfs_receive": receive.run,  # the other half of zfs_send, which alone asks for it
-    "zfs_send": send.run,
+MODULES: Dict[str, str] = {
+    "adopt": "adopt.run",
+    "boot_order": "boot_order.run",
+    "doctor": "doctor.run",
+    "drift": "drift.run",
+    "lio_absent": "absent.run",
+    "lio_discovery": "discovery.run",
+    "lio_fragment": "target.run",
+    "lio_target": "target.run",
+    "reconcile": "reconcile.run",
+    "sessions": "sessions.run",
+    "undo": "undo.run",
+    "wait_for_device": "device.run",
+    "zfs_clone": "clone.run",
+    "zfs_destroy": "destroy.run",
+    "zfs_filesystem": "create.filesystems",
+    "zfs_hold": "holds.run_hold",
+    "zfs_list": "listing.run",
+    "zfs_promote": "promote.run",
+    "zfs_receive": "receive.run",  # the other half of zfs_send, which alone asks for it
+    "zfs_release": "holds.run_release",
+    "zfs_rename": "rename.run",
+    "zfs_resize": "resize.run",
+    "zfs_rollback": "rollback.run",
+    "zfs_send": "send.run",
+    "zfs_set": "set_properties.run",
+    "zfs_snapshot": "snapshot.run",
+    "zfs_volume": "create.volumes",
 }
+
+
+def load(name: str) -> Callable[[Work, Sequence[Item]], None]:
+    """Return the function of a module; raises KeyError if there is none of this name."""
+    file, function = MODULES[name].split(".")
+    found: Callable[[Work, Sequence[Item]], None] = getattr(importlib.import_module("lunops.agent." + file), function)
+    return found

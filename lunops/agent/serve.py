@@ -10,10 +10,10 @@ import sys
 import threading
 import traceback
 
-from lunops.agent import pipe, receive, send, wedged
+from lunops.agent import wedged
 from lunops.agent.outcome import ItemError
 from lunops.agent.protocol import ALIVE_S, PROTOCOL
-from lunops.agent.registry import MODULES
+from lunops.agent.registry import MODULES, load
 from lunops.agent.reports import Reports
 from lunops.agent.runs import Runs, named_in
 from lunops.agent.system import System
@@ -132,6 +132,8 @@ class Agent:
 
     def _pipe(self, request: Dict[str, Any], stdin: BinaryIO) -> bool:
         """Be one end of a stream; return whether the protocol goes on after it."""
+        from lunops.agent import pipe, receive, send  # few sessions are one end of a stream
+
         self._over.wait()
         argv = (receive if request["side"] == pipe.RECEIVE else send).command(request["args"])
         stream = pipe.Stream(self._system, stdin, self._stdout, float(request["stall_s"]))
@@ -179,7 +181,7 @@ class _Task:
         threading.Thread(target=self._attend, daemon=True).start()
         error = None
         try:
-            MODULES[self._module](self._work, self._items)
+            load(self._module)(self._work, self._items)
         except ItemError as failure:
             error = failure
         except OSError as failure:
