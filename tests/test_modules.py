@@ -78,6 +78,9 @@ def item(module: str, args: Any, *, templates: Templates = SHIPPED, run: str = "
 
 def test_the_agent_knows_every_module_and_no_other() -> None:
     from lunops.agent.registry import MODULES as agents
+    from lunops.agent.registry import load
+
+    assert all(callable(load(name)) for name in agents)
 
     assert set(MODULES) == set(agents) - {"undo", "zfs_receive"} == set(ONE_OF_EACH)
 

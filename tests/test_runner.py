@@ -250,8 +250,9 @@ def test_waiting_for_a_turn_is_part_of_a_heads_first_task() -> None:
     assert later[1].times.wait_s == 0
 
 
-def test_cancelling_ends_between_two_items_and_accounts_for_all_tasks() -> None:
-    heads, cancelled = Heads(hold=threading.Event()), threading.Event()
+def cancelled_at_the_first_item(plan: Plan, heads: Heads) -> RunResult:
+    """Run a plan on heads that hold, and cancel it once the first one does."""
+    cancelled = threading.Event()
 
     def cancel_when_it_holds() -> None:
         assert heads.holding.wait(30)
@@ -259,8 +260,14 @@ def test_cancelling_ends_between_two_items_and_accounts_for_all_tasks() -> None:
 
     helper = threading.Thread(target=cancel_when_it_holds)
     helper.start()
-    result = run_plan(plan("x", "y"), connect=heads.connect, forks=1, cancelled=cancelled)
+    result = run_plan(plan, connect=heads.connect, forks=1, cancelled=cancelled)
     helper.join()
+    return result
+
+
+def test_cancelling_ends_between_two_items_and_accounts_for_all_tasks() -> None:
+    heads = Heads(hold=threading.Event())
+    result = cancelled_at_the_first_item(plan("x", "y"), heads)
 
     assert statuses(result, "x") == [
         ("zfs_clone", "changed", "css"),
@@ -389,16 +396,8 @@ def test_a_head_that_is_lost_in_an_all_or_nothing_play_takes_the_others_back_too
 
 
 def test_an_all_or_nothing_play_that_is_cancelled_is_taken_back() -> None:
-    heads, cancelled = Heads(hold=threading.Event()), threading.Event()
-
-    def cancel_when_it_holds() -> None:
-        assert heads.holding.wait(30)
-        cancelled.set()
-
-    helper = threading.Thread(target=cancel_when_it_holds)
-    helper.start()
-    run_plan(staged(0, x="ab"), connect=heads.connect, cancelled=cancelled)
-    helper.join()
+    heads = Heads(hold=threading.Event())
+    cancelled_at_the_first_item(staged(0, x="ab"), heads)
 
     assert heads.undone == [("x", {"a": [["zfs_clone"]]})]
 

@@ -131,8 +131,8 @@ class LabEyes:
             process.stdout.close()
 
 
-def disk(portal: str, wwn: str, initiator: str, lun: int = 0) -> str:
-    """Return the file name by which QEMU's tools open a LUN with their own initiator."""
+def disk(portal: str, wwn: str, initiator: str, lun: int = 0, **more: str) -> str:
+    """Return the file name by which QEMU's tools open a LUN with their own initiator; `more` are options of it."""
     options = {
         "driver": "iscsi",
         "transport": "tcp",
@@ -140,6 +140,7 @@ def disk(portal: str, wwn: str, initiator: str, lun: int = 0) -> str:
         "target": wwn,
         "lun": str(lun),
         "initiator-name": initiator,
+        **more,
     }
     return "json:" + json.dumps({"driver": "raw", "file": options})
 

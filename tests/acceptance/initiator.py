@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
+
+from tests.acceptance.eyes import disk
 
 
 def io(
     portal: str, wwn: str, initiator: str, *commands: str, user: str = "", password: str = "", lun: int = 0
 ) -> tuple[bool, str]:
     """Open a LUN and do some qemu-io commands; return whether all went well, and what was said."""
-    options = {
-        "driver": "iscsi",
-        "transport": "tcp",
-        "portal": portal,
-        "target": wwn,
-        "lun": str(lun),
-        "initiator-name": initiator,
-    }
-    secret = []
-    if user:
-        options |= {"user": user, "password-secret": "chap"}
-        secret = ["--object", f"secret,id=chap,data={password}"]
+    chap = {"user": user, "password-secret": "chap"} if user else {}
+    secret = ["--object", f"secret,id=chap,data={password}"] if user else []
     read_only = ["-r"] if not any(command.startswith("write") for command in commands) else []
     words = [word for command in commands for word in ("-c", command)]
-    disk = "json:" + json.dumps({"driver": "raw", "file": options})
     done = subprocess.run(
-        ["qemu-io", *secret, *read_only, *words, disk],
+        ["qemu-io", *secret, *read_only, *words, disk(portal, wwn, initiator, lun, **chap)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
