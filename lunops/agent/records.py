@@ -2,12 +2,14 @@
 
 One private file, written before the kernel is changed, so that whatever dies in between, it says what was meant:
 
-    {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": "exported" | "unshared" | "destroyed", "fragment": {…}}}}
+    {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": WANT, "fragment": {…}}}}
 
+`making`: its clone is being made of `origin` by `run`. Its marks come in a transaction of ZFS after the clone's own, so
+that a power cut can leave a clone without any: this says whose it is.
 `exported`: have it in the kernel and in saveconfig.json. `unshared`: have it in neither; the clone may stay.
 `destroyed`: as unshared, and the clone, which is the one whose `guid` stands there too, is to go.
 The fragment holds the storage object's name, which is not ours for a LUN that was adopted.
-A clone that is marked for a target and has no record was never exported: its creation was interrupted.
+A clone that is marked for a target and has no record was never exported either: its creation was interrupted.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from lunops.agent.work import Work
 
 PATH = "/var/lib/lunops/luns.json"
-EXPORTED, UNSHARED, DESTROYED = "exported", "unshared", "destroyed"
+MAKING, EXPORTED, UNSHARED, DESTROYED = "making", "exported", "unshared", "destroyed"
 _VERSION = 1
 
 
@@ -44,7 +46,9 @@ class Records:
                 if value["version"] != _VERSION:
                     raise ValueError("its version is %r, not %d" % (value["version"], _VERSION))
                 for wwn, record in value["luns"].items():
-                    if not (isinstance(record["dataset"], str) and record["want"] in (EXPORTED, UNSHARED, DESTROYED)):
+                    if not (
+                        isinstance(record["dataset"], str) and record["want"] in (MAKING, EXPORTED, UNSHARED, DESTROYED)
+                    ):
                         raise ValueError("what it says of %s is not a record" % wwn)
                 self._luns = value["luns"]
             except (ValueError, AttributeError, KeyError, TypeError) as error:
@@ -82,14 +86,20 @@ class Records:
         self._old = text
 
 
-def forget(work: Work, datasets: Sequence[str]) -> None:
-    """Take out the records of all targets on these datasets: undone, or destroyed."""
+def forget(work: Work, datasets: Sequence[str], *wants: str) -> None:
+    """Take out the records of all targets on these datasets, undone or destroyed; only with these wants, if given."""
     with lio.locked(work, locks=[lio.OUR_LOCK]):
         recorded = Records(work.system)
         for dataset in datasets:
             for wwn in recorded.of_dataset(dataset):
-                recorded.put(wwn, None)
+                if not wants or (recorded.get(wwn) or {})["want"] in wants:
+                    recorded.put(wwn, None)
         recorded.write()
+
+
+def making(dataset: str, origin: str, run: str) -> Dict[str, Any]:
+    """Return the record of a LUN whose clone is about to be made."""
+    return {"dataset": dataset, "want": MAKING, "origin": origin, "run": run}
 
 
 def exported(dataset: str, fragment: Dict[str, Any]) -> Dict[str, Any]:
@@ -99,7 +109,7 @@ def exported(dataset: str, fragment: Dict[str, Any]) -> Dict[str, Any]:
 
 def unwanted(record: Dict[str, Any] | None, dataset: str, guid: str = "") -> Dict[str, Any]:
     """Return the record of a LUN that is to be unshared, and with a guid of its clone destroyed after that."""
-    kept = {key: value for key, value in (record or {}).items() if key != "guid"}
+    kept = {key: value for key, value in (record or {}).items() if key not in ("guid", "origin", "run")}
     if guid:
         return dict(kept, dataset=dataset, want=DESTROYED, guid=guid)
     return dict(kept, dataset=dataset, want=UNSHARED)
