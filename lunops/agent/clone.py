@@ -7,17 +7,19 @@ absent → `zfs clone`; a clone of the same snapshot → kept, properties set wh
 
 from __future__ import annotations
 
+from lunops.agent import lio, records, zfs
 from lunops.agent import properties as props
-from lunops.agent import zfs
 from lunops.agent.outcome import ItemError
 from lunops.agent.parents import Parents
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Dict, List, Sequence, Set
+    from typing import Any, Dict, List, Sequence, Set, Tuple
 
     from lunops.agent.outcome import Outcome
     from lunops.agent.work import Item, Work
+
+    _Intent = Tuple[str, Dict[str, Any] | None]  # the target, and its record before
 
 _BASE = ("type", "origin", zfs.MANAGED, zfs.MADE)
 
@@ -28,13 +30,49 @@ def run(work: Work, items: Sequence[Item]) -> None:
     parents = Parents(work, "dst")
     parents.make_all(items, found, lambda item: _check_source(found, item.args["src"]))
     done: Set[str] = set()
+    before = _record_intents(work, items, found)
 
     def one(item: Item, outcome: Outcome) -> None:
         _one(work, item, found, parents, outcome)
         done.add(item.args["dst"])
 
     work.each(items, one)
+    _take_back_intents(work, {item.args["dst"]: before[item.key] for item in items if item.key in before}, done)
     parents.take_back_unused(done)
+
+
+def _record_intents(work: Work, items: Sequence[Item], found: Dict[str, zfs.Found]) -> Dict[str, _Intent]:
+    """Record which clones are about to be made for LUNs; return, by item, the target and what its record was."""
+    before: Dict[str, _Intent] = {}
+    new = [item for item in items if item.args["dst"] not in found and item.args.get("marks", {}).get(zfs.LUN)]
+    if work.check or not new:
+        return before
+    with lio.locked(work, locks=[lio.OUR_LOCK]):
+        recorded = records.Records(work.system)
+        for item in new:
+            dataset, marks = item.args["dst"], item.args["marks"]
+            old = recorded.get(marks[zfs.LUN])
+            if old is None or old["dataset"] == dataset or old["want"] != records.EXPORTED:
+                before[item.key] = (marks[zfs.LUN], old)
+                record = records.making(dataset, item.args["src"], marks.get(zfs.MADE, ""))
+                recorded.put(marks[zfs.LUN], record)
+        recorded.write()
+    return before
+
+
+def _take_back_intents(work: Work, before: Dict[str, _Intent], done: Set[str]) -> None:
+    """Set the records of clones that were not made to what they were."""
+    failed = {dataset: intent for dataset, intent in before.items() if dataset not in done}
+    there = zfs.observe(work.system, failed, ("type",)) if failed else {}
+    if not set(failed) - set(there):
+        return
+    with lio.locked(work, locks=[lio.OUR_LOCK]):
+        recorded = records.Records(work.system)
+        for dataset, (wwn, old) in failed.items():
+            now = recorded.get(wwn)
+            if dataset not in there and now is not None and (now["dataset"], now["want"]) == (dataset, records.MAKING):
+                recorded.put(wwn, old)
+        recorded.write()
 
 
 def _names(items: Sequence[Item]) -> List[str]:

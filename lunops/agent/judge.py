@@ -40,7 +40,8 @@ def findings(seen: Seen) -> List[Finding]:
     """Return what differs, LUN by LUN; healthy LUNs are not in it."""
     found: List[Finding | None] = []
     for wwn, record in sorted(seen.records.items()):
-        found.append(_wanted(seen, wwn, record) if record["want"] == records.EXPORTED else _unwanted(seen, wwn, record))
+        judged = {records.MAKING: _making, records.EXPORTED: _wanted}.get(record["want"], _unwanted)
+        found.append(judged(seen, wwn, record))
     for dataset, marks in sorted(seen.marked.items()):
         wwn = marks.get(zfs.LUN, "")
         if wwn and wwn not in seen.records:
@@ -213,6 +214,24 @@ def _unwanted(seen: Seen, wwn: str, record: Dict[str, Any]) -> Finding | None:
     elif record["want"] == records.DESTROYED:
         finding.add(EXTRA, ZFS, "%s was to be destroyed" % dataset).remedies.append(DESTROY)
     return finding if finding.states else None
+
+
+def _making(seen: Seen, wwn: str, record: Dict[str, Any]) -> Finding | None:
+    """Tell of a LUN whose creation stopped before its export was recorded."""
+    dataset = record["dataset"]
+    finding = Finding(wwn, dataset, lio.name_of(wwn))
+    if dataset in seen.found:
+        finding = _interrupted(seen, finding, {})
+    elif seen.has_pool_of(dataset):
+        finding.add(EXTRA, RECORD, "its creation was interrupted before its clone was made")
+    else:
+        return None
+    finding.record, finding.run = record, record["run"]
+    if not finding.blocked:
+        finding.remedies += [FORGET]
+        for layer in _leftovers(seen, finding):
+            finding.add(EXTRA, layer, "the %s has something of it" % layer).remedies.insert(0, UNSHARE)
+    return _leave_if_in_work(seen, finding)
 
 
 # -- what is not recorded -------------------------------------------------------------------------------------

@@ -167,7 +167,8 @@ def _take_back(work: Work, due: Sequence[Finding], outcomes: Dict[str, Outcome],
         zfs.must(work.system, ["zpool", "sync", pool])  # what was just written is counted only then
     system, names = work.system, [each.dataset for each in due]
     with lio.locked(work, locks=[lio.OUR_LOCK]):
-        recorded = {record["dataset"] for record in Records(system).all().values()}
+        known = Records(system).all().values()
+        recorded = {record["dataset"] for record in known if record["want"] != records.MAKING}
         found = zfs.observe(system, names, ("type", "origin", "logicalused", zfs.MANAGED, zfs.LUN))
         below = zfs.dependents(system, list(found)) if found else {}
         for each in due:
@@ -197,10 +198,17 @@ def _refuse_to_take_back(
     who = runs.at_work(work.system, each.run)
     if who:
         raise ItemError("%s is in work by %s" % (name, who), "wait for its end, then look again")
-    destroy.check(volume, below)
-    if volume.local(zfs.LUN) != each.wwn:
+    is_marked = volume.local(zfs.MANAGED) == "1"
+    if is_marked:
+        destroy.check(volume, below)
+    elif below or volume.value("origin") != (each.record or {}).get("origin"):
+        raise ItemError(
+            "%s carries no mark, and is not, or not only, the clone that was to be made" % name,
+            "look at it, and destroy it by hand if it must go",
+        )
+    if is_marked and volume.local(zfs.LUN) != each.wwn:
         raise ItemError("%s is marked for %s by now" % (name, volume.local(zfs.LUN)), "look again: lunops drift")
-    if int(volume.value("logicalused")) > _UNWRITTEN_MOST and WRITTEN not in force:
+    if int(volume.value("logicalused")) > _UNWRITTEN_MOST and not (is_marked and WRITTEN in force):
         raise ItemError(
             "%s was never exported by lunops, but something was written to it (logicalused %s)"
             % (name, volume.value("logicalused")),

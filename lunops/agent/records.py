@@ -2,15 +2,17 @@
 
 One private file, written before the kernel is changed, so that whatever dies in between, it says what was meant:
 
-    {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": "exported" | "unshared" | "destroyed", "fragment": {…}}}}
+    {"version": 1, "luns": {IQN: {"dataset": "p/x", "want": WANT, "fragment": {…}}}}
 
+`making`: its clone is being made of `origin` by `run`. Its marks come in a transaction of ZFS after the clone's own, so
+that a power cut can leave a clone without any: this says whose it is.
 A record may have `before`, what its last change replaced, so that this change can be undone: {"token": …, and the
 `fragment` where it was another}. Beside `luns` there may be `discovery`, see `lunops.agent.discovery`.
 
 `exported`: have it in the kernel and in saveconfig.json. `unshared`: have it in neither; the clone may stay.
 `destroyed`: as unshared, and the clone, which is the one whose `guid` stands there too, is to go.
 The fragment holds the storage object's name, which is not ours for a LUN that was adopted.
-A clone that is marked for a target and has no record was never exported: its creation was interrupted.
+A clone that is marked for a target and has no record was never exported either: its creation was interrupted.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from lunops.agent.work import Work
 
 PATH = "/var/lib/lunops/luns.json"
-EXPORTED, UNSHARED, DESTROYED = "exported", "unshared", "destroyed"
+MAKING, EXPORTED, UNSHARED, DESTROYED = "making", "exported", "unshared", "destroyed"
 _VERSION = 1
 _ZVOL = "/dev/zvol/"
 
@@ -49,7 +51,9 @@ class Records:
                 if value["version"] != _VERSION:
                     raise ValueError("its version is %r, not %d" % (value["version"], _VERSION))
                 for wwn, record in value["luns"].items():
-                    if not (isinstance(record["dataset"], str) and record["want"] in (EXPORTED, UNSHARED, DESTROYED)):
+                    if not (
+                        isinstance(record["dataset"], str) and record["want"] in (MAKING, EXPORTED, UNSHARED, DESTROYED)
+                    ):
                         raise ValueError("what it says of %s is not a record" % wwn)
                 self._luns = value["luns"]
                 self.discovery = value.get("discovery", {})
@@ -91,14 +95,20 @@ class Records:
         self._old = text
 
 
-def forget(work: Work, datasets: Sequence[str]) -> None:
-    """Take out the records of all targets on these datasets: undone, or destroyed."""
+def forget(work: Work, datasets: Sequence[str], *wants: str) -> None:
+    """Take out the records of all targets on these datasets, undone or destroyed; only with these wants, if given."""
     with lio.locked(work, locks=[lio.OUR_LOCK]):
         recorded = Records(work.system)
         for dataset in datasets:
             for wwn in recorded.of_dataset(dataset):
-                recorded.put(wwn, None)
+                if not wants or (recorded.get(wwn) or {})["want"] in wants:
+                    recorded.put(wwn, None)
         recorded.write()
+
+
+def making(dataset: str, origin: str, run: str) -> Dict[str, Any]:
+    """Return the record of a LUN whose clone is about to be made."""
+    return {"dataset": dataset, "want": MAKING, "origin": origin, "run": run}
 
 
 def exported(dataset: str, fragment: Dict[str, Any]) -> Dict[str, Any]:

@@ -123,8 +123,7 @@ def _old_fragment(system: System, doing: _Doing) -> Dict[str, Any] | None:
     if not system.is_dir("%s/%s/tpgt_1" % (lio.ISCSI, doing.wwn)):
         return None
     if doing.before is not None:
-        fragment: Dict[str, Any] = doing.before["fragment"]
-        return fragment if doing.before["want"] == records.EXPORTED else None
+        return doing.before.get("fragment") if doing.before["want"] == records.EXPORTED else None
     return readback.full(system, doing.wwn)
 
 
@@ -144,7 +143,7 @@ def _save(work: Work, saved: SaveConfig, recorded: Records, applied: Sequence[_D
 
 def _one(work: Work, doing: _Doing, saved: SaveConfig) -> None:
     system, outcome, wanted = work.system, doing.outcome, doing.wanted
-    old = doing.before["fragment"] if doing.before else None
+    old = doing.before.get("fragment") if doing.before else None  # a clone that was only just made has none
     way = converge.way(system, wanted, doing.item.args.get("force", ()), old)
     outcome.changes += [str(step) for step in way]
     outcome.changes += ["save %s" % name for name in saved.lacks(wanted)]

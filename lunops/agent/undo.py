@@ -77,6 +77,8 @@ def _clone(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
         outcome.changes.append("zfs destroy %s" % dataset)
     elif found is not None and kind != "perhaps":
         raise ItemError("%s is no longer what this run made" % dataset, "look at it before destroying it")
+    if found is None:
+        records.forget(work, [dataset], records.MAKING)
     if kind == "perhaps":
         for parent in reversed(zfs.parents_of(dataset)):
             _parent(system, parent, mark, outcome)
