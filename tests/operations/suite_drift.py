@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lunops.model import Status
-from tests.operations import strangers
+from tests.operations import fragments, strangers
 from tests.operations.bench import CORE, ISCSI, RECORDS, SAVECONFIG, Bench, Lun
 
 OK, CHANGED, FAILED, SKIPPED = Status.OK, Status.CHANGED, Status.FAILED, Status.SKIPPED
@@ -415,3 +415,29 @@ class DriftSuite:
         assert item.status is none.status is FAILED
         assert "no target exports" in none.error
         assert strangers.seen(bench) == stranger
+
+    @pytest.mark.parametrize("kind", ["volumes and a file", "a file alone"])
+    def test_a_target_of_any_fragment_is_held_to_its_record_and_mended(self, bench: Bench, kind: str) -> None:
+        on_volumes = [fragments.block(bench, number) for number in range(2)] if kind != "a file alone" else []
+        fragments.volumes(bench, len(on_volumes))
+        whole = fragments.fragment(bench, [*on_volumes, fragments.file(bench)])
+        wwn = fragments.wwn(bench)
+        assert bench.do("lio_fragment", {"fragment": whole}).items[0].status is CHANGED
+        healthy = drift(bench)
+
+        bench.eyes.write(f"{ISCSI}/{wwn}/tpgt_1/enable", "0")
+        bench.eyes.lose_targets()
+        found = drift(bench)
+        mended = bench.do("reconcile", {})
+        after = drift(bench)
+        served = bench.eyes.read(f"{ISCSI}/{wwn}/tpgt_1/enable").strip()
+        luns = bench.eyes.listdir(f"{ISCSI}/{wwn}/tpgt_1/lun")
+        taken_away = bench.do("lio_absent", {"wwn": wwn})
+        last = drift(bench)
+
+        assert healthy == {}
+        assert "saveconfig" in found[wwn]["where"]
+        assert not mended.status.is_bad, mended
+        assert (after, served, len(luns)) == ({}, "1", len(on_volumes) + 1)
+        assert not taken_away.status.is_bad, taken_away
+        assert last == {}
