@@ -13,6 +13,7 @@ help:
 	@echo "make demo HEAD=lab      the same on a real kernel in a virtual machine, and two nodes boot from their clones"
 	@echo "make test               lint, types, and the whole test suite"
 	@echo "make acceptance         the suite on real storage heads (virtual machines: ZFS and the kernel's target)"
+	@echo "make bench              what replicating an image costs between two such heads, beside ssh by hand"
 	@echo "make conformance        both, and docs/conformance.md: which operation passed on which"
 
 setup: $(VENV)/.installed
@@ -38,6 +39,9 @@ test: lint
 
 acceptance: setup-lab
 	@$(VENV)/bin/pytest -m lab -p no:xdist -rA --timeout=1200 tests/acceptance
+
+bench: setup-lab
+	@$(VENV)/bin/pytest -m lab -p no:xdist -s --timeout=1200 tests/acceptance/bench_*.py
 
 conformance:
 	@rm -rf .conformance

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +15,7 @@ from tests.operations.bench import Bench
 from tests.operations.pair import Pair
 from tests.operations.suite_sending import SendingSuite
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fresh_head")]
 
 NAMES = os.environ.get("LUNOPS_LAB_SEND", "jbod-01,jbod-02").split(",")
 
@@ -39,10 +38,10 @@ def pair(request: pytest.FixtureRequest, inventory: Inventory, eyes: dict[str, L
 
     yield Pair(source=source, destination=destination, inventory=inventory, slow=nothing, fast=nothing, kill=kill)
     for bench in (source, destination):
-        folder = shlex.quote(f"{bench.pool}/suite")
+        mine = f"zfs list -H -o name -d 1 {bench.pool}/suite 2>/dev/null | grep -E '^{bench.folder}(-|$)'"
         eyes[bench.host.name].shell(
-            f"for i in 1 2 3 4 5; do zfs list {folder} >/dev/null 2>&1 || exit 0; "
-            f"zfs destroy -r {folder} && exit 0; sleep 1; done; exit 1"
+            f"for i in 1 2 3 4 5; do left=$({mine}) || exit 0; "
+            "for each in $left; do zfs destroy -r $each || sleep 1; done; done; exit 1"
         )
         bench.close()
 
