@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -71,6 +72,22 @@ def inventory(heads: dict[str, Access]) -> Inventory:
 def eyes(heads: dict[str, Access]) -> dict[str, LabEyes]:
     """Eyes on each head that do not go through lunops."""
     return {name: LabEyes(head) for name, head in heads.items()}
+
+
+@pytest.fixture(scope="module")
+def fresh_head(eyes: dict[str, LabEyes]) -> None:
+    """The head of the `bench` as it was when it came up: for tests that look at all that a head has."""
+    if os.environ.get("LUNOPS_LAB_KEEP"):
+        return
+    eyes[BENCH_HEAD].forget()
+    for chance in range(3):
+        try:
+            lab("reset", BENCH_HEAD)
+            return
+        except subprocess.CalledProcessError:  # its port was taken by a connection of another program meanwhile
+            if chance == 2:
+                raise
+            time.sleep(5)
 
 
 @pytest.fixture

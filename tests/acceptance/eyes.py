@@ -6,6 +6,7 @@ import contextlib
 import json
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +25,10 @@ class LabEyes:
             *("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=6"),
             f"{head.user}@{head.address}",
         ]
+
+    def forget(self) -> None:
+        """End the connection that is kept open: the head at its other end is about to be another one."""
+        subprocess.run([*self._ssh[:-1], "-O", "exit", self._ssh[-1]], capture_output=True, timeout=60, check=False)
 
     def run(self, argv: Sequence[str], *, stdin: str = "") -> tuple[int, str]:
         """Run a command on the head; return its exit code and standard output."""
@@ -129,6 +134,16 @@ class LabEyes:
             process.stdin.close()
             process.wait(timeout=60)
             process.stdout.close()
+            self._wait_for_logout(wwn, initiator)
+
+    def _wait_for_logout(self, wwn: str, initiator: str) -> None:
+        """Wait until the kernel has ended the session too, which it does a moment after the initiator is gone."""
+        info = f"/sys/kernel/config/target/iscsi/{wwn}/tpgt_1/acls/{initiator}/info"
+        for _ in range(100):
+            if "InitiatorName" not in self.run(["cat", info])[1]:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{initiator} is still logged in to {wwn} 10 s after it ended")
 
 
 def disk(portal: str, wwn: str, initiator: str, lun: int = 0, **more: str) -> str:

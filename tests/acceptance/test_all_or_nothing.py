@@ -44,8 +44,8 @@ def test_what_fails_on_one_head_is_taken_back_on_both(
     taken = f"iqn.2024-01.org.example:whole.{names[1]}.n2"
     target = f"{ISCSI}/{taken}"
 
-    def run() -> tuple[int, Any]:
-        batch.write_text(json.dumps({"clones": clones}), "utf-8")
+    def run(playbook: Path = playbook) -> tuple[int, Any]:
+        batch.write_text(json.dumps({"clones": clones, "deleteClones": True}), "utf-8")
         words = [
             *LUNOPS,
             "run",
@@ -86,3 +86,5 @@ def test_what_fails_on_one_head_is_taken_back_on_both(
     code, value = run()
     assert code == 0, value
     assert len([line for line in left() if line.startswith("iqn.")]) == 5
+    assert run(playbook_folder() / "delete-batch.yml")[0] == 0
+    assert [line for line in left() if "/n" in line or "iqn." in line] == []

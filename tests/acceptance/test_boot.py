@@ -12,7 +12,7 @@ from tests.acceptance.eyes import LabEyes
 from tests.operations.bench import ISCSI, Bench
 from tests.operations.suite_boot import UNIT
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fresh_head")]
 
 COUNT = 24
 LOST = "n0[0-5]"  # the links that udev does not make by itself

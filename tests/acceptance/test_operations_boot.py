@@ -6,7 +6,7 @@ import pytest
 
 from tests.operations.suite_boot import BootSuite
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fresh_head")]
 
 
 class TestOnARealHead(BootSuite):

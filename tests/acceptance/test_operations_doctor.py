@@ -8,7 +8,7 @@ from tests.acceptance.eyes import LabEyes
 from tests.operations.bench import Bench
 from tests.operations.suite_doctor import DoctorSuite, ask, found
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fresh_head")]
 
 
 class TestOnARealHead(DoctorSuite):

@@ -12,7 +12,7 @@ from tests.operations.bench import Bench
 from tests.operations.fragments import INITIATOR, OTHER, acl, block, file, fragment, lun, volumes, wwn
 from tests.operations.suite_lio import LioSuite, put, take_away
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fresh_head")]
 
 USER, SECRET = "node1", "a-secret-of-18-let"
 

@@ -19,7 +19,7 @@ from tests.operations.bench import Bench
 from tests.operations.suite_doctor import ask, found
 from tests.operations.suite_locks import LocksSuite
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fresh_head")]
 
 
 class TestOnARealHead(LocksSuite):

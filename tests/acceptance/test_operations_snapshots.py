@@ -7,7 +7,7 @@ import pytest
 from tests.operations.bench import Bench
 from tests.operations.suite_snapshots import SnapshotsSuite, only, shell, volumes
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fresh_head")]
 
 
 class TestOnARealHead(SnapshotsSuite):

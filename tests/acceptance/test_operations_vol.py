@@ -9,7 +9,7 @@ from tests.operations.bench import Bench
 from tests.operations.holding import held
 from tests.operations.suite_vol import VolumesSuite, error, only, ready
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fresh_head")]
 
 
 def shell(bench: Bench, script: str) -> str:

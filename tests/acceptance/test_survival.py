@@ -31,7 +31,7 @@ from tests.acceptance.eyes import LabEyes
 from tests.operations import strangers
 from tests.operations.bench import CORE, ISCSI, RECORDS, SAVECONFIG, Bench, Lun
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fresh_head")]
 
 LUNS = 30
 _GOLDEN = 0.6180339887  # steps of this size fill an interval more evenly than chance does

@@ -96,7 +96,7 @@ def test_a_command_that_even_a_kill_does_not_end_is_told_with_its_pid(bench: Ben
     eyes = bench.eyes
     assert isinstance(eyes, LabEyes)
     eyes.run(["mkdir", "-p", "/tmp/agent/lunops/agent"])
-    for name in ("system.py", "processes.py"):
+    for name in ("piped.py", "processes.py", "system.py"):
         eyes.put(f"/tmp/agent/lunops/agent/{name}", (AGENT / name).read_text())
     code = (
         "from lunops.agent.system import System; "
