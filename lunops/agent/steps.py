@@ -137,7 +137,10 @@ def difference(entries: Sequence[Entry], state: State) -> List[Step]:
             if entry.path not in state.folders:
                 steps.append(Step(MKDIR, entry.path))
         elif entry.kind == fragment.LINK:
-            steps += _link_steps(entry, state)
+            linked = _link_steps(entry, state)
+            if len(linked) > 1:  # the kernel sets a mapped LUN that is linked anew to what its TPG says
+                remade.add(entry.path + "/write_protect")
+            steps += linked
         elif entry.kind == fragment.CONTROL:
             steps += _control_steps(entry, state)
         elif entry.kind == fragment.GROUP:

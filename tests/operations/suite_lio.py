@@ -252,6 +252,24 @@ class LioSuite:
 
     # -- in use -----------------------------------------------------------------------------------------------
 
+    def test_a_mapped_lun_that_comes_to_lead_elsewhere_keeps_its_write_protection(self, bench: Bench) -> None:
+        volumes(bench, 2)
+        storages = [block(bench), block(bench, 1)]
+
+        def leading_to(number: int) -> Any:
+            mapped = [{"index": 0, "tpg_lun": number, "write_protect": True}]
+            return fragment(bench, storages, node_acls=[dict(acl(INITIATOR), mapped_luns=mapped)])
+
+        put(bench, leading_to(0))
+        moved = put(bench, leading_to(1))
+        again = put(bench, leading_to(1))
+        protected = bench.eyes.read(f"{ISCSI}/{wwn(bench)}/tpgt_1/acls/{INITIATOR}/lun_0/write_protect").strip()
+        take_away(bench, wwn(bench))
+
+        assert moved.status is CHANGED, moved
+        assert protected == "1"
+        assert again.changes == ()
+
     def test_what_a_session_uses_is_not_touched_and_all_else_is(self, bench: Bench) -> None:
         volumes(bench, 2)
         mine, theirs = block(bench), block(bench, 1)
