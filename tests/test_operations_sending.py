@@ -33,13 +33,16 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
     )
     request.node.user_properties.append((HEAD, "simulated"))
     source.seen = request.node.user_properties
-    slowly = {"zfs receive stream": _MIB_S}
+    # Both ends, for what the source has given already cannot be killed any more.
+    slowly = {f"zfs {side} stream": _MIB_S for side in ("send", "receive")}
 
     def slow() -> None:
-        eyes["jbod-02"].system.set_faults(Faults(delays_s=slowly))
+        for each in eyes.values():
+            each.system.set_faults(Faults(delays_s=slowly))
 
     def fast() -> None:
-        eyes["jbod-02"].system.set_faults(Faults())
+        for each in eyes.values():
+            each.system.set_faults(Faults())
 
     def kill(head: str, side: str) -> None:
         fault = Fault(on=f"zfs {side} stream", code=-9, stderr=" ")

@@ -404,7 +404,8 @@ class OperationsSuite:
 
         (task,) = tasks_of(bench.only(plan, "zfs_clone"))
         try:
-            session.run(dataclasses.replace(task, forks=1), on_item=kill)
+            with bench.eyes.slowed("zfs clone"):
+                session.run(dataclasses.replace(task, forks=1), on_item=kill)
             ended = None
         except Exception as error:
             ended = error
