@@ -184,8 +184,3 @@ class Exports:
 def storage_objects(system: System, dataset: str) -> List[str]:
     """Return the storage objects that export the volume, as HBA/NAME."""
     return Exports(system).storage_objects(dataset)
-
-
-def targets(system: System, dataset: str) -> List[str]:
-    """Return the folders of the iSCSI targets with a LUN on this volume."""
-    return Exports(system).targets(dataset)

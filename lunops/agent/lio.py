@@ -187,8 +187,3 @@ def in_words(session: Dict[str, Any]) -> str:
     if session["dynamic"]:
         return "%s (without an ACL)" % session["initiator"]
     return "%s from %s" % (session["initiator"], session["address"]) if session["address"] else session["initiator"]
-
-
-def acl_sessions(system: System, acl: str) -> List[str]:
-    """Return the session of one ACL (its folder) in words, or nothing."""
-    return [in_words(session) for session in acl_session(system, acl)]

@@ -17,7 +17,6 @@ import copy
 import uuid
 
 from lunops.agent import converge, lio, readback, records, steps, takeback, zfs
-from lunops.agent.converge import entries_of
 from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.own import Owners
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
     from lunops.agent.system import System
     from lunops.agent.work import Item, Work
-
-__all__ = ["entries_of", "run", "with_recorded_serial"]
 
 _AT_ONCE = 25  # items between two writes of saveconfig.json: progress is seen, and the file stays cheap
 
@@ -170,11 +167,6 @@ def _made(doing: _Doing) -> List[Any]:
     if doing.item.args.get("strict"):
         return ["fragment", doing.wwn, doing.item.args["dataset"], objects, doing.files]
     return ["target", doing.wwn, doing.item.args["dataset"], objects[0][1]]
-
-
-def with_recorded_serial(wanted: Dict[str, Any], found: zfs.Found | None) -> Dict[str, Any]:
-    """Return the fragment with the serial that the dataset carries: a LUN keeps it when its head is renamed."""
-    return with_recorded_serials(wanted, {found.name: found} if found else {})
 
 
 def with_recorded_serials(wanted: Dict[str, Any], serials: Dict[str, zfs.Found]) -> Dict[str, Any]:
