@@ -132,6 +132,8 @@ def fragments(draw: Callable[[Any], Any]) -> Fragment:
         parameters["AuthMethod"] = "CHAP"
     if attributes.get("generate_node_acls") == 1 and "cache_dynamic_acls" in attributes:
         attributes["cache_dynamic_acls"] = 1
+    if attributes.get("cache_dynamic_acls") == 0:
+        attributes["generate_node_acls"] = 0  # an earlier fragment's 1 would keep it at 1: refused, see the test below
     portals = draw(st.lists(st.sampled_from([*PORTALS, *EVERY]), unique=True, max_size=4))
     tpg = {
         "tag": 1,
@@ -206,3 +208,21 @@ def test_a_fragment_reads_back_as_it_was_and_so_does_the_one_after_it(
     assert gone.error == ""
     assert readback.like(head, first) == readback.like(head, second) == {"storage_objects": [], "targets": []}
     assert head.listdir("/sys/kernel/config/target/core") == ["alua"]
+
+
+def test_an_attribute_that_the_kernel_would_keep_is_refused_and_not_written_for_ever(
+    head: SimulatedSystem,
+) -> None:
+    def wanting(**attributes: int) -> Fragment:
+        tpg = {"tag": 1, "attributes": attributes, "luns": [], "portals": [], "node_acls": []}
+        return {"storage_objects": [], "targets": [{"fabric": "iscsi", "wwn": WWN, "tpgs": [tpg]}]}
+
+    assert do(head, "lio_fragment", fragment=wanting(generate_node_acls=1)).error == ""
+    refused = do(head, "lio_fragment", fragment=wanting(cache_dynamic_acls=0))
+    taken = do(head, "lio_fragment", fragment=wanting(cache_dynamic_acls=0, generate_node_acls=0))
+    do(head, "lio_absent")
+
+    assert "cache_dynamic_acls cannot be 0" in refused.error
+    assert "generate_node_acls: 0" in refused.fix
+    assert refused.made == []
+    assert taken.error == ""

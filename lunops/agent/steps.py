@@ -21,6 +21,7 @@ MKDIR, RMDIR, WRITE, SYMLINK, UNLINK = "mkdir", "rmdir", "write", "symlink", "un
 REMOVE = "remove"  # not one call: an ACL, mapped LUN, LUN, portal, ALUA group or storage object with what is in it
 _SERIAL = "T10 VPD Unit Serial Number:"
 _NO_SECRET = "NULL"  # what the kernel takes for: forget this one
+_FORCED, _FORCING = "/attrib/cache_dynamic_acls", "/attrib/generate_node_acls"  # the second at 1 keeps the first at 1
 _REMADE = {"generate_node_acls": "attrib/cache_dynamic_acls", "authentication": "param/AuthMethod"}
 
 
@@ -103,6 +104,9 @@ def _observe_value(system: System, entry: Entry, state: State) -> None:
         if entry.path.endswith("/attrib/authentication") and "/acls/" not in entry.path:
             method = entry.path[: -len("attrib/authentication")] + "param/AuthMethod"
             state.values[method] = clean(system.read(method))
+        if entry.path.endswith(_FORCED):
+            forcing = entry.path[: -len(_FORCED)] + _FORCING
+            state.values[forcing] = clean(system.read(forcing))
     except FileNotFoundError:
         raise ItemError("this head's kernel has no %s" % entry.path, "leave that key out of the template") from None
     if entry.path.endswith("/alua_tg_pt_gp"):
@@ -132,6 +136,7 @@ def difference(entries: Sequence[Entry], state: State) -> List[Step]:
     """
     steps: List[Step] = []
     remade: Set[str] = set()  # files that an earlier step changes besides its own
+    wanted = {entry.path: entry.value for entry in entries if entry.kind == fragment.VALUE}
     for entry in entries:
         if entry.kind == fragment.DIR:
             if entry.path not in state.folders:
@@ -147,8 +152,20 @@ def difference(entries: Sequence[Entry], state: State) -> List[Step]:
             for name, value, old in alua.writes(entry.values, state.groups.get(entry.path, {})):
                 steps.append(Step(WRITE, "%s/%s" % (entry.path, name), value, old=old))
         else:
+            if entry.path.endswith(_FORCED) and entry.value == "0":
+                _refuse_forced(entry, {**state.values, **wanted})
             steps += _value_steps(entry, state, remade)
     return steps
+
+
+def _refuse_forced(entry: Entry, values: Dict[str, str]) -> None:
+    """Raise ItemError where the kernel would take the write of a 0, and hold a 1 afterwards."""
+    forcing = entry.path[: -len(_FORCED)] + _FORCING
+    if values.get(forcing) == "1":
+        raise ItemError(
+            "%s cannot be 0: %s is 1, and with it the kernel keeps a 1" % (_short(entry.path), _short(forcing)),
+            "write generate_node_acls: 0 beside it, or leave cache_dynamic_acls out",
+        )
 
 
 def _link_steps(entry: Entry, state: State) -> List[Step]:
