@@ -14,13 +14,17 @@ Json = Any  # a value that JSON can hold; mypy has no useful recursive JSON type
 
 
 class Status(StrEnum):
-    """How an item, a task or a head ended; in check mode `changed` means *would change*."""
+    """How an item, a task or a head ended; in check mode `changed` means *would change*.
+
+    `unknown` comes in check mode alone: what cannot be told without doing it.
+    """
 
     OK = "ok"
     CHANGED = "changed"
     SKIPPED = "skipped"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
+    UNKNOWN = "unknown"
 
     @property
     def is_bad(self) -> bool:
@@ -105,6 +109,7 @@ class ItemResult:
     made: tuple[Json, ...] = ()  # what the agent needs to take this back; opaque to all but the agent
     data: Json = None  # what a task that only looks has found
     seconds: float = 0.0  # on the head
+    label: str = ""  # what it is called in the output, where that is not its key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +117,7 @@ class Times:
     """Where the time of one task went, in seconds; durations by the clock of whoever measured them."""
 
     wait_s: float = 0.0  # waiting for a turn or a lock
+    template_s: float = 0.0  # filling in expressions and templates
     connect_s: float = 0.0  # making the connection and starting the agent, on a head's first task
     run_s: float = 0.0  # on the head, by the agent's own clock
     transfer_s: float = 0.0  # the rest of what the controller saw: the network and both ends' work on it
@@ -132,6 +138,15 @@ class TaskResult:
     error: str = ""  # what ended the whole task, such as a lost connection
     fix: str = ""
     wedged: bool = False  # the head's kernel hangs in LIO work, and it takes no more
+    play: str = ""  # the name of the play that it is of
+    where: str = ""  # FILE:LINE:COLUMN of the task in the playbook
+    begun_s: float = 0.0  # when it began, since the run did
+    is_handler: bool = False
+    is_ignored: bool = False  # it failed, and the playbook says to go on
+    is_rescued: bool = False  # it failed, and a rescue was run for it
+    attempts: int = 1  # how often it was tried
+    delegate: str = ""  # the head that did it, where that is another one
+    no_log: bool = False  # what its items are, and what they say, is not shown
 
     def count(self, status: Status) -> int:
         """Return how many items ended so."""
@@ -150,8 +165,8 @@ class RunResult:
 
     @property
     def is_bad(self) -> bool:
-        """Whether any task failed or any head was unreachable."""
-        return any(task.status.is_bad for task in self.tasks)
+        """Whether any task failed or any head was unreachable, those left out that were ignored or rescued."""
+        return any(task.status.is_bad and not (task.is_ignored or task.is_rescued) for task in self.tasks)
 
     @property
     def is_changed(self) -> bool:

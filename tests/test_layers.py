@@ -21,7 +21,7 @@ CORE_LAYERS = (
     "typed inventory_range inventory_ini inventory_host inventory render validate fragment_bounds fragment_model "
     "fragment_rules fragment yaml_source",
     "modules recap",
-    "playbook",
+    "playbook_model playbook",
     "planner_task planner_playbook planner",
 )
 OUTER_LAYERS = (

@@ -42,6 +42,11 @@ class Module(Generic[A]):
     summary: str
     args: type[A]
     expand: Callable[[A, Context], Item]
+    on_head: bool = True  # False: lunops does it itself, without a connection (lunops.play.actions)
+    fails_alone: bool = True  # a failed item leaves later tasks, its head goes on; False: the head leaves the play
+    free_form: str = ""  # the argument that a text in place of the arguments stands for, as in `command: ls`
+    bare: frozenset[str] = frozenset()  # arguments that are bare expressions, so not filled in beforehand
+    is_unknown_in_check: bool = False  # check mode cannot tell what it would do, unless its agent says so
 
     def item(self, args: Json, context: Context, where: str) -> Item:
         """Return the item for the agent; raises `InputError` with every problem of the arguments."""
