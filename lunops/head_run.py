@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -118,8 +118,10 @@ class HeadRun:
         self._relay = Relay(host, connect)
         self._peers: dict[str, Host] = {}  # the other heads of the tasks so far
 
-    def task(self, task: Task, *, without: frozenset[str]) -> TaskResult:
+    def task(self, task: Task, *, without: frozenset[str], check: bool | None = None) -> TaskResult:
         """Do a task; items whose key is in `without` end as skipped, and are not sent.
+
+        `check`: whether this one only looks, where that is not as the whole run does.
 
         Never raises `HeadError`: it makes a failed or unreachable result, in which every item that was not heard of
         has failed. After that, and after `cancel`, nothing more is sent: all items of further tasks are skipped.
@@ -137,7 +139,7 @@ class HeadRun:
             )
         else:
             self._observer.task_started(self._host.name, wanted)
-            result = self._do(task, wanted)
+            result = self._do(task, wanted, check=self._check if check is None else check)
         self._observer.task_ended(result)
         return result
 
@@ -150,6 +152,22 @@ class HeadRun:
         """
         made = {} if self._check else made_for_failed(results)
         return self._undo(len(results) + 1, "Take back what failed items left", made) if made else None
+
+    def take_back_keys(self, results: Sequence[TaskResult], keys: Set[str], number: int) -> TaskResult | None:
+        """Undo what these tasks made for the items of these keys, as the task of this number; None: it was nothing."""
+        made: dict[str, list[Json]] = {}
+        for result in results:
+            for item in result.items:
+                if item.key in keys and item.made:
+                    made.setdefault(item.key, []).extend(item.made)
+        return self._undo(number, "Take back what failed items left", made) if made else None
+
+    def revive(self) -> None:
+        """Take tasks again after one that failed as a whole: a rescue wants to; a lost connection is made anew."""
+        self._is_over = False
+        if self._is_broken:
+            self.close()
+            self._is_broken = False
 
     def take_back_all(self, results: Sequence[TaskResult], before: int) -> list[TaskResult]:
         """Undo all that these tasks made, the last task first; `before` tasks of the head ended before them.
@@ -225,7 +243,7 @@ class HeadRun:
             raise error
         return self._session
 
-    def _do(self, task: Task, wanted: Task) -> TaskResult:
+    def _do(self, task: Task, wanted: Task, *, check: bool) -> TaskResult:
         """Run the wanted part of a task, and turn what breaks it into its result."""
         begun = time.monotonic()
         heard: dict[str, ItemResult] = {}
@@ -240,12 +258,12 @@ class HeadRun:
                 answer = self._relay.run(
                     session,
                     wanted,
-                    check=self._check,
+                    check=check,
                     on_item=hear,
                     on_progress=lambda key, done, total: self._tell_progress(task, key, done, total),
                 )
             else:
-                answer = session.run(wanted, check=self._check, on_item=hear)
+                answer = session.run(wanted, check=check, on_item=hear)
         except HeadError as error:
             self._is_over = self._is_broken = True
             result = self._failed(task, wanted, error, heard, time.monotonic() - begun)

@@ -32,6 +32,7 @@ class Context:
     templates: Templates
     run: str = ""  # whose work it is; a run takes back, or goes on with, only what carries its own mark
     hosts: Mapping[str, Host] = field(default_factory=dict)  # all heads of the inventory, for what needs two
+    variables: Mapping[str, Json] | None = None  # what templates are filled in with; None: the host's variables
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,421 @@
+"""Go through a playbook: plays in order, each task on all heads of a batch before the next one begins.
+
+Blocks and tasks are gone through with the set of heads that still takes part; what comes back is who cannot go on.
+So a block's `rescue` gets those that failed in its tasks, and its `always` everyone, once all others are through.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from lunops.errors import LunopsError
+from lunops.head_run import HeadSession
+from lunops.inventory import Inventory
+from lunops.model import Host, Json, RunResult, Status, TaskResult
+from lunops.modules.base import Files
+from lunops.play.batches import batches, ordered
+from lunops.play.forks import Forks
+from lunops.play.journal import Journal
+from lunops.play.observer import OneAtATime, PlayObserver, SilentPlay
+from lunops.play.on_head import TaskOnHead
+from lunops.play.reach import Reach
+from lunops.play.run_state import Options, PlayState, RunState
+from lunops.play.state import Done, Effects, Head
+from lunops.play.undoing import Undoing
+from lunops.play_prepare import Prepared
+from lunops.play_variables import Variables
+from lunops.playbook_model import FREE, KEEP, UNDO, Block, Node, Play, TaskSpec
+from lunops.playbook_walk import numbers, tasks_of
+from lunops.render import Expressions, Templates
+
+_ONCE = frozenset({"pause"})  # modules that are done once for all heads
+
+
+def run_playbook(
+    prepared: Prepared,
+    inventory: Inventory,
+    *,
+    connect: Callable[[Host], HeadSession],
+    options: Options,
+    templates: Templates,
+    files: Files | None = None,
+    observer: PlayObserver | None = None,
+    journal: Journal | None = None,
+    cancelled: threading.Event | None = None,
+) -> RunResult:
+    """Run a playbook that was found sound; return every task's result.
+
+    Once `cancelled` is set, running tasks end between two items and nothing more is begun. The observer is called
+    by one thread at a time. What goes wrong on one head is that head's result.
+    """
+    told = OneAtATime(observer or SilentPlay())
+    heads = {host.name: Head(host=host) for host in prepared.heads}
+    cancelled = cancelled or threading.Event()
+    playbook = prepared.playbook
+    reach = Reach(
+        connect,
+        told,
+        check=options.check,
+        is_stopped=lambda: run.is_over(),
+        for_lio=lambda: any(_is_lio(spec) for play in playbook.plays for spec in tasks_of(play)),
+    )
+    run = RunState(
+        playbook=playbook,
+        inventory=inventory,
+        options=options,
+        templates=templates,
+        files=files,
+        expressions=prepared.expressions,
+        variables=Variables(
+            inventory,
+            options.extra,
+            said=options.said,
+            learnt={name: head.learnt for name, head in heads.items()},
+        ),
+        observer=told,
+        cancelled=cancelled,
+        reach=reach,
+        forks=Forks(options.forks, cancelled=cancelled, cancel=reach.cancel),
+        heads=heads,
+        numbers=numbers(playbook),
+    )
+    try:
+        _Engine(run, prepared, journal or Journal()).plays()
+    finally:
+        reach.close()
+        run.forks.close()
+    return RunResult(
+        plan=playbook.name,
+        check=options.check,
+        tasks=tuple(sorted((each for head in heads.values() for each in head.results), key=lambda each: each.begun_s)),
+        heads=tuple(heads),
+        total_s=run.now_s(),
+    )
+
+
+def _is_lio(spec: TaskSpec) -> bool:
+    return spec.module.startswith("lio_") or spec.module == "lun"
+
+
+class _Engine:
+    """Goes through the plays."""
+
+    def __init__(self, run: RunState, prepared: Prepared, journal: Journal) -> None:
+        self._run = run
+        self._prepared = prepared
+        self._journal = journal
+        self._undoing = Undoing(run, prepared)
+        self._asks = run.options.step is not None
+
+    def plays(self) -> None:
+        """Do all plays in order; one in which a whole batch is lost is the last."""
+        for number, play in enumerate(self._run.playbook.plays):
+            if self._run.is_over():
+                return
+            chosen = self._prepared.heads_of(number)
+            heads = [
+                self._run.heads[host.name]
+                for host in ordered(chosen, play.order, [host.name for host in chosen])
+                if not self._run.heads[host.name].is_failed
+            ]
+            if play.on_failure == UNDO and self._has_failed():
+                self._run.observer.note(f"the play {play.name!r} is all or nothing, and something has failed before it")
+                self._run.is_stopped = True
+                return
+            if heads and not self._play(play, number, heads):
+                return
+
+    def _play(self, play: Play, number: int, heads: Sequence[Head]) -> bool:
+        """Do a play; return whether the next one may begin."""
+        state = PlayState(
+            play=play,
+            number=number,
+            variables=self._prepared.variables_of(number),
+            all_heads=tuple(head.name for head in heads),
+        )
+        goes_on = True
+        serial = [
+            self._run.expressions.value(each, self._run.variables.of(heads[0].host, state.variables), play.place("serial"))
+            for each in play.serial
+        ]
+        for place, batch in enumerate(batches(heads, serial, play.place("serial"))):
+            for head in batch:
+                head.has_left = False
+                head.notified.clear()
+            state.batch, state.batch_number, state.flushes = batch, place, 0
+            self._run.observer.play_started(play.name, [head.name for head in batch], number)
+            self._batch(state)
+            lost = [head for head in batch if head.is_failed or head.is_unreachable]
+            if state.is_over or self._run.is_over():
+                break
+            if len(lost) == len(batch):
+                goes_on = False
+                break
+        goes_on = self._undoing.end_play(state) and goes_on and not self._run.is_over()
+        self._run.reach.forget()
+        return goes_on and not (state.is_over and all(head.is_failed for head in state.batch))
+
+    def _batch(self, play: PlayState) -> None:
+        nodes: Sequence[Node] = play.play.tasks
+        if play.play.gather_facts:
+            nodes = (_gather(play), *nodes)
+        forks = play.play.forks or 0
+        if play.play.strategy == FREE:
+            self._run.forks.each(play.batch, lambda head: self._through(play, nodes, [head]), most=forks)
+        else:
+            self._through(play, nodes, play.batch)
+
+    def _through(self, play: PlayState, nodes: Sequence[Node], heads: Sequence[Head]) -> None:
+        lost = self._nodes(play, nodes, heads, guarded=False)
+        for head in heads:
+            if head.name in lost:
+                head.is_failed = True
+        self._flush(play, heads, guarded=False)
+
+    # nodes: each gives the names of the heads that cannot go on
+
+    def _nodes(self, play: PlayState, nodes: Sequence[Node], heads: Sequence[Head], *, guarded: bool) -> set[str]:
+        lost: set[str] = set()
+        for node in nodes:
+            going = [head for head in heads if head.name not in lost and not head.has_left]
+            if self._run.is_over() or play.is_over or not going:
+                break
+            if isinstance(node, Block):
+                lost |= self._block(play, node, going, guarded=guarded)
+            else:
+                lost |= self._task(play, node, going, guarded=guarded)
+        return lost
+
+    def _block(self, play: PlayState, block: Block, heads: Sequence[Head], *, guarded: bool) -> set[str]:
+        lost = self._nodes(play, block.tasks, heads, guarded=guarded or bool(block.rescue))
+        if block.rescue and not play.is_over:
+            for_rescue = [
+                head for head in heads if head.name in lost and (block.rescue_unreachable or not head.is_unreachable)
+            ]
+            if for_rescue:
+                for head in for_rescue:
+                    self._rescue(head)
+                lost -= {head.name for head in for_rescue}
+                lost |= self._nodes(play, block.rescue, for_rescue, guarded=guarded)
+        if block.always:
+            reachable = [head for head in heads if not head.is_unreachable]
+            lost |= self._nodes(play, block.always, reachable, guarded=guarded)
+        return lost
+
+    def _rescue(self, head: Head) -> None:
+        """Let a head go on in a rescue: what failed counts as rescued, and it takes tasks again."""
+        head.is_unreachable = False
+        self._run.reach.revive(head.name)
+        for place in range(len(head.results) - 1, -1, -1):
+            result = head.results[place]
+            if result.status.is_bad and not (result.is_ignored or result.is_rescued):
+                head.results[place] = replace(result, is_rescued=True)
+                break
+
+    def _task(
+        self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], *, guarded: bool, is_handler: bool = False
+    ) -> set[str]:
+        if spec.module == "meta":
+            return self._meta(play, spec, heads, guarded=guarded)
+        if self._asks and not self._is_wanted(spec):
+            return set()
+        name = self._name(play, spec, heads[0])
+        key = f"{spec.id}@{play.batch_number}" + f"/{play.flushes}" * is_handler
+        once = spec.module in _ONCE or self._is_once(play, spec, heads[0])
+        asked_s = self._run.now_s()
+
+        def do(head: Head) -> Done:
+            remembered = self._journal.recall(head.name, key)
+            if remembered is not None:
+                return remembered
+            task = TaskOnHead(self._run, play, spec, head, name=name, is_handler=is_handler, asked_s=asked_s)
+            done = task.do()
+            self._journal.note(head.name, key, done)
+            return done
+
+        if once:
+            return self._once(play, spec, heads, do, guarded=guarded)
+        most = self._throttle(play, spec, heads[0])
+        found = self._run.forks.each(heads, lambda head: self._noted(play, head, do(head)), most=most)
+        lost = {head.name for head, done in zip(heads, found, strict=True) if self._is_lost(done, guarded)}
+        return self._spread(play, spec, heads, lost, found)
+
+    def _once(
+        self,
+        play: PlayState,
+        spec: TaskSpec,
+        heads: Sequence[Head],
+        do: Callable[[Head], Done],
+        *,
+        guarded: bool,
+    ) -> set[str]:
+        """Do a task on the first head whose `when` holds, for all of them; its failure is everyone's."""
+        for place, head in enumerate(heads):
+            done = self._run.forks.each([head], do)[0]
+            if done.result.status is not Status.SKIPPED or place == len(heads) - 1:
+                break
+        self._noted(play, head, done)
+        for other in heads:
+            if other is not head:
+                other.learnt.said |= done.effects.said
+                other.learnt.facts |= done.effects.facts
+                other.notified |= dict.fromkeys(done.effects.notified)
+        if self._is_lost(done, guarded):
+            return {each.name for each in heads}
+        return set()
+
+    def _is_lost(self, done: Done, guarded: bool) -> bool:
+        """Return whether a head cannot go on; within a rescue's reach, a LUN that failed is enough."""
+        result = done.result
+        return done.stops or (guarded and result.status.is_bad and not result.is_ignored)
+
+    def _noted(self, play: PlayState, head: Head, done: Done) -> Done:
+        """Take in what a task brought, and tell of it."""
+        result = done.result
+        head.results.append(result)
+        head.learnt.said |= done.effects.said
+        head.learnt.facts |= done.effects.facts
+        head.notified |= dict.fromkeys(done.effects.notified)
+        if result.status.is_bad and not result.is_ignored:
+            head.failed_keys |= {item.key for item in result.items if item.status.is_bad}
+            head.learnt.said |= done.failure
+            head.is_unreachable = head.is_unreachable or result.status is Status.UNREACHABLE
+        self._run.observer.task_ended(result)
+        if done.stops:
+            self._undoing.task_failed(play, head, result)
+        return done
+
+    def _spread(
+        self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], lost: set[str], found: Sequence[Done]
+    ) -> set[str]:
+        """Return who cannot go on, where the failure of some is that of all."""
+        if not lost:
+            return lost
+        everyone = {head.name for head in heads}
+        fatal = spec.any_errors_fatal if spec.any_errors_fatal is not None else play.play.any_errors_fatal
+        if isinstance(fatal, str):
+            view = self._run.variables.of(heads[0].host, play.variables, spec)
+            fatal = bool(self._run.expressions.value(fatal, view, spec.place("any_errors_fatal")))
+        most = play.play.max_fail_percentage
+        gone = {head.name for head in play.batch if head.is_failed or head.is_unreachable} | lost
+        if most is not None and 100 * len(gone) / len(play.batch) > most:
+            self._run.observer.note(
+                f"{len(gone)} of {len(play.batch)} heads failed, more than {most:g} %: the play {play.play.name!r} ends"
+            )
+            for head in play.batch:
+                head.is_failed = True
+            play.is_over = True
+            return everyone
+        del found
+        return everyone if fatal else lost
+
+    # handlers and meta
+
+    def _flush(self, play: PlayState, heads: Sequence[Head], *, guarded: bool) -> set[str]:
+        """Run the handlers that were notified, in the order in which they are defined."""
+        play.flushes += 1
+        forced = play.play.force_handlers or self._run.options.force_handlers
+        lost: set[str] = set()
+        for handler in play.play.handlers:
+            going = [
+                head
+                for head in heads
+                if handler.id in head.notified
+                and head.name not in lost
+                and not head.is_unreachable
+                and not head.has_left
+                and (forced or not head.is_failed)
+            ]
+            if self._run.is_over() or not going:
+                continue
+            if play.is_over and not forced:
+                break
+            for head in going:
+                head.notified.pop(handler.id, None)
+            lost |= self._task(play, handler, going, guarded=guarded, is_handler=True)
+            for head in going:
+                if head.name in lost and not guarded:
+                    head.is_failed = True
+        return lost
+
+    def _meta(self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], *, guarded: bool) -> set[str]:
+        going = [head for head in heads if self._holds(play, spec, head)]
+        action = str(spec.args.get("action", ""))
+        if action == "flush_handlers":
+            return self._flush(play, heads, guarded=guarded)
+        if not going:
+            return set()
+        if action == "end_play":
+            play.is_over = True
+            for head in heads:
+                head.has_left = True
+        elif action == "end_batch":
+            for head in heads:
+                head.has_left = True
+        elif action == "end_host":
+            for head in going:
+                head.has_left = True
+        elif action == "clear_host_errors":
+            for head in self._run.heads.values():
+                if head.is_failed:
+                    head.is_failed = head.is_unreachable = False
+                    head.has_left = True
+                    self._run.reach.revive(head.name)
+        elif action == "reset_connection":
+            for head in going:
+                self._run.reach.reset(head.name)
+        return set()
+
+    def _holds(self, play: PlayState, spec: TaskSpec, head: Head) -> bool:
+        view = self._run.variables.of(head.host, play.variables, spec, play.names(head.host))
+        return all(self._run.expressions.condition(each, view, spec.place("when")) for each in spec.when)
+
+    # keywords that are asked for all heads at once
+
+    def _name(self, play: PlayState, spec: TaskSpec, head: Head) -> str:
+        if "{" not in spec.name:
+            return spec.name
+        try:
+            view = self._run.variables.of(head.host, play.variables, spec, play.names(head.host))
+            return str(self._run.expressions.value(spec.name, view, spec.place("name")))
+        except LunopsError:
+            return spec.name  # as in Ansible: a name is no reason to stop
+
+    def _is_once(self, play: PlayState, spec: TaskSpec, head: Head) -> bool:
+        if not isinstance(spec.run_once, str):
+            return bool(spec.run_once)
+        view = self._run.variables.of(head.host, play.variables, spec, play.names(head.host))
+        return bool(self._run.expressions.value(spec.run_once, view, spec.place("run_once")))
+
+    def _throttle(self, play: PlayState, spec: TaskSpec, head: Head) -> int:
+        value: Json = spec.throttle
+        if isinstance(value, str):
+            view = self._run.variables.of(head.host, play.variables, spec, play.names(head.host))
+            value = self._run.expressions.value(value, view, spec.place("throttle"))
+        limits = [int(each) for each in (value, play.play.forks) if each]
+        return min(limits, default=0)
+
+    def _is_wanted(self, spec: TaskSpec) -> bool:
+        """Ask whether to do a task."""
+        assert self._run.options.step is not None
+        answer = self._run.options.step(spec.name)
+        if answer == "c":
+            self._asks = False
+        return answer in ("y", "c")
+
+    def _has_failed(self) -> bool:
+        return any(
+            result.status.is_bad and not (result.is_ignored or result.is_rescued)
+            for head in self._run.heads.values()
+            for result in head.results
+        )
+
+
+def _gather(play: PlayState) -> TaskSpec:
+    where = {"": play.play.place("gather_facts")}
+    return TaskSpec(id=f"{play.number + 1}.0", name="Gathering Facts", module="facts", args={}, where=where)
+
+
+__all__ = ["KEEP", "Effects", "Expressions", "Mapping", "Options", "TaskResult", "run_playbook"]

@@ -1,0 +1,116 @@
+"""What all parts of one run share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lunops.errors import InventoryError
+from lunops.inventory import Inventory
+from lunops.model import Host, Json
+from lunops.modules import Context
+from lunops.modules.base import Files
+from lunops.near import hint
+from lunops.play.forks import Forks
+from lunops.play.observer import PlayObserver
+from lunops.play.reach import Reach
+from lunops.play.state import Head
+from lunops.play_variables import PlayVariables, Variables, names_of_play
+from lunops.playbook_model import Play, Playbook, TaskSpec
+from lunops.render import Expressions, Templates
+
+LOCALHOST = "localhost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a playbook is to be run."""
+
+    check: bool = False
+    diff: bool = False
+    forks: int = 8
+    verbosity: int = 0
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    force_handlers: bool = False
+    run: str = ""  # whose work it is; what carries this mark may be taken back
+    said: Mapping[str, Json] = field(default_factory=dict)  # names that every task sees, such as playbook_dir
+    ask: Callable[[str], str] = lambda _prompt: ""
+    # Asked before each task; "y": do it, "n": leave it out, "c": do it and ask no more.
+    step: Callable[[str], str] | None = None
+
+
+@dataclass(kw_only=True)
+class RunState:
+    """One run of a playbook."""
+
+    playbook: Playbook
+    inventory: Inventory
+    options: Options
+    templates: Templates
+    files: Files | None
+    expressions: Expressions
+    variables: Variables
+    observer: PlayObserver
+    cancelled: threading.Event
+    reach: Reach
+    forks: Forks
+    heads: dict[str, Head]
+    numbers: Mapping[str, int]  # a task's id → its number, from 1, through all plays
+    begun: float = field(default_factory=time.monotonic)
+    is_stopped: bool = False  # nothing more is begun, on any head
+
+    def now_s(self) -> float:
+        """Return the seconds since the run began."""
+        return time.monotonic() - self.begun
+
+    def is_over(self) -> bool:
+        """Return whether nothing more may begin."""
+        return self.is_stopped or self.cancelled.is_set()
+
+    def task_id(self, spec: TaskSpec) -> str:
+        """Return what results call a task."""
+        return f"{self.numbers.get(spec.id, 0):02}:{spec.module}"
+
+    def host(self, name: str, where: str = "") -> Host:
+        """Return a head by its name, `localhost` always being one; raises `InventoryError`."""
+        found = self.inventory.hosts.get(name)
+        if found is None and name == LOCALHOST:
+            found = Host(name=LOCALHOST, connection="local", variables={"inventory_hostname": LOCALHOST})
+        if found is None:
+            raise InventoryError(
+                f"no head is named {name!r}", where=where, fix=hint(name, self.inventory.hosts, "heads")
+            )
+        return found
+
+    def context(self, host: Host) -> Context:
+        """Return what the items of a task that a head does are made with."""
+        return Context(
+            host=host,
+            templates=self.templates,
+            run=self.options.run,
+            hosts=self.inventory.hosts,
+            files=self.files,
+        )
+
+
+@dataclass(kw_only=True)
+class PlayState:
+    """A play under way."""
+
+    play: Play
+    number: int  # its place in the playbook
+    variables: PlayVariables
+    batch: list[Head] = field(default_factory=list)
+    all_heads: tuple[str, ...] = ()
+    is_over: bool = False  # by end_play, or because too much has failed
+    batch_number: int = 0
+    flushes: int = 0  # how often handlers were flushed in this batch, for the journal
+
+    def names(self, host: Host) -> dict[str, Json]:
+        """Return the variables that say who is in the play."""
+        lost = {head.name for head in self.batch if head.is_failed or head.is_unreachable}
+        going = [head.name for head in self.batch if head.name not in lost]
+        everyone = [name for name in self.all_heads if name not in lost]
+        return names_of_play(self.play.name, host, everyone, going, self.all_heads)
