@@ -37,6 +37,8 @@ def inventory(path: Path) -> Inventory:
 
 def hostile_to(place: Place) -> list[str]:
     """Return what must not be taken at a place."""
+    if place.is_free:
+        return ["\0", f"{place.valid}\0", "\ud800"]
     found = CONTROL + [place.valid + bad for bad in CONTROL] if place.is_text else list(hostile.hostile(place.valid))
     # zfs's own properties have an @ in them, and what is a word of its own (x@) is for zfs to know.
     known = {":", "x@"} if place.valid in ("compression", "used") else set()

@@ -59,7 +59,14 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "adopt": {"dataset": "tank/n1"},
     "drift": {},
     "reconcile": {"lun": "tank/n1"},
+    "debug": {},
+    "assert": {"that": "1 == 1"},
+    "fail": {},
+    "set_fact": {"size": 1},
+    "pause": {},
+    "meta": {"action": "noop"},
 }
+GENERAL = ("assert", "debug", "fail", "meta", "pause", "set_fact")  # not about a LUN
 ABOUT_SNAPSHOTS = ("zfs_hold", "zfs_release", "zfs_rollback", "zfs_snapshot")
 KEYS = {
     "boot_order": "head",
@@ -68,6 +75,7 @@ KEYS = {
     "lio_discovery": "discovery",
     "sessions": "every target",
     "zfs_send": "tink/n1",
+    **{name: name for name in GENERAL},
     **dict.fromkeys(ABOUT_SNAPSHOTS, "tank/n1@1"),
 }  # the others: the dataset
 
@@ -82,7 +90,9 @@ def test_the_agent_knows_every_module_and_no_other() -> None:
 
     assert all(callable(load(name)) for name in agents)
 
-    assert set(MODULES) == set(agents) - {"undo", "zfs_receive"} == set(ONE_OF_EACH)
+    on_heads = {name for name, module in MODULES.items() if module.on_head}
+    assert on_heads == set(agents) - {"undo", "zfs_receive"}
+    assert set(MODULES) == set(ONE_OF_EACH)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -12,6 +12,7 @@ from lunops.modules import (
     lio,
     lio_discovery,
     lio_fragment,
+    play,
     sending,
     sessions,
     snapshots,
@@ -34,6 +35,7 @@ _FILES = (
     lio_discovery,
     lio_fragment,
     sessions,
+    play,
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})
