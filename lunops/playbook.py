@@ -27,10 +27,10 @@ class TaskSpec:
     loop: str | list[Json] | None = None  # an expression that gives a list, or the list
     when: str = ""  # a bare expression, asked for each item
     timeout_s: float | None = None
-    where: Mapping[str, str] = field(default_factory=dict)  # key, or argument as "args.NAME" → FILE:LINE
+    where: Mapping[str, str] = field(default_factory=dict)  # key, or argument as "args.NAME" → FILE:LINE:COLUMN
 
     def place(self, key: str) -> str:
-        """Return `FILE:LINE, KEY` for a message."""
+        """Return `FILE:LINE:COLUMN, KEY` for a message."""
         shown = f"{self.module}{key.removeprefix('args')}" if key.startswith("args") else key
         return f"{self.where.get(key, self.where.get('', ''))}, {shown}"
 
@@ -43,7 +43,7 @@ class Play:
     hosts: str  # a pattern of the inventory
     variables: Mapping[str, Json]
     tasks: tuple[TaskSpec, ...]
-    where: str  # FILE:LINE
+    where: str  # FILE:LINE:COLUMN
     on_failure: str = KEEP
 
 
