@@ -45,9 +45,7 @@ def expand(spec: TaskSpec, view: View, contexts: Contexts, expressions: Expressi
         yield one(spec, view, contexts, expressions, place, element, more)
 
 
-def loop(
-    spec: TaskSpec, view: View, expressions: Expressions
-) -> Sequence[tuple[Json, Mapping[str, Json]]]:
+def loop(spec: TaskSpec, view: View, expressions: Expressions) -> Sequence[tuple[Json, Mapping[str, Json]]]:
     """Return the elements of a task's loop with the variables that they bring; one of nothing where it has none."""
     if spec.loop is None:
         return [(None, {})]
@@ -104,7 +102,9 @@ def one(
             args[name] = filled
     if spec.environment and "environment" in module.args.model_fields:
         args["environment"] = expressions.value(dict(spec.environment), variables, spec.place("environment") + at)
-    delegate = str(expressions.value(spec.delegate_to, variables, spec.place("delegate_to"))) if spec.delegate_to else ""
+    delegate = ""
+    if spec.delegate_to:
+        delegate = str(expressions.value(spec.delegate_to, variables, spec.place("delegate_to") + at))
     where = spec.place("args") + at
     try:
         item = module.item(args, replace(contexts(delegate), variables=variables), where)
@@ -158,6 +158,6 @@ def unique(wanted: Sequence[Wanted], spec: TaskSpec, head: str) -> list[Wanted]:
                     fix=f"it is given before: {other}",
                 )
         if not alone and spec.loop is not None:  # a command may well be run twice
-            each = replace(each, item=replace(each.item, key=f"{each.place}: {each.label}"))  # noqa: PLW2901
+            each = replace(each, item=replace(each.item, key=f"{each.place}: {each.label}"))
         found.append(each)
     return found

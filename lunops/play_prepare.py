@@ -113,8 +113,9 @@ class _Preparation:
         variables = Variables(
             self._inventory,
             self._extra,
+            self._expressions,
             said=self._said,
-            learnt={name: learnt for name in (*self._inventory.hosts, *chosen)},
+            learnt=dict.fromkeys((*self._inventory.hosts, *chosen), learnt),
         )
         given = []
         for number, (play, mine) in enumerate(zip(plays, hosts, strict=True)):
@@ -165,9 +166,7 @@ class _Preparation:
 
     # with what
 
-    def _variables_of(
-        self, play: Play, number: int, hosts: Sequence[Host], variables: Variables
-    ) -> PlayVariables:
+    def _variables_of(self, play: Play, number: int, hosts: Sequence[Host], variables: Variables) -> PlayVariables:
         where = {name: play.place(f"vars.{name}") for name in play.variables}
         own = PlayVariables(play=play, number=number, where=where)
         if not play.vars_files:
@@ -236,7 +235,8 @@ class _Preparation:
         }
         if spec.module == "assert":
             that = spec.args.get("that")
-            conditions["args.that"] = tuple(each for each in (that if isinstance(that, list) else [that]) if isinstance(each, str))
+            every = that if isinstance(that, list) else [that]
+            conditions["args.that"] = tuple(each for each in every if isinstance(each, str))
         for each in wanted:
             for key, texts in conditions.items():
                 more = {**each.more, **result}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from lunops.errors import TemplateError
+from lunops.errors import NotYetKnownError, TemplateError
 from lunops.model import ItemResult, Json, Status
 from lunops.play_expand import View, Wanted
 from lunops.playbook_model import TaskSpec
@@ -17,8 +17,8 @@ def value_of(result: ItemResult) -> dict[str, Json]:
     data = result.data if isinstance(result.data, Mapping) else {}
     value: dict[str, Json] = {
         **{name: each for name, each in data.items() if name != "ansible_facts"},
-        "changed": result.status is Status.CHANGED,
-        "failed": result.status.is_bad,
+        "changed": result.status is Status.CHANGED or (result.status is Status.FAILED and bool(data.get("changed"))),
+        "failed": result.status is Status.FAILED,
     }
     if result.status is Status.SKIPPED:
         value["skipped"] = True
@@ -44,46 +44,54 @@ def skipped(wanted: Wanted) -> ItemResult:
 
 
 def judged(
-    result: ItemResult, spec: TaskSpec, wanted: Wanted, view: View, expressions: Expressions
+    result: ItemResult, spec: TaskSpec, wanted: Wanted, view: View, expressions: Expressions, attempt: int = 1
 ) -> ItemResult:
-    """Return the result as `changed_when` and `failed_when` have it; raises `InputError` and `NotYetKnownError`."""
+    """Return the result as `changed_when` and `failed_when` have it; where one cannot be asked, it has failed."""
     if result.status in (Status.SKIPPED, Status.UNREACHABLE, Status.UNKNOWN):
         return result
-    if spec.changed_when is None and spec.failed_when is None:
+    if not spec.changed_when and not spec.failed_when:
         return result
-    more = dict(wanted.more)
-    if spec.register:
-        more[spec.register] = value_of(result)
 
-    def holds(conditions: Sequence[str], key: str, *, every: bool) -> bool:
-        found = (expressions.condition(each, view(more), spec.place(key)) for each in conditions)
-        return all(found) if every else any(found)
+    def holds(conditions: Sequence[str], key: str) -> bool:
+        more = _with_result(spec, wanted, result, attempt)
+        return all(expressions.condition(each, view(more), spec.place(key)) for each in conditions)
 
-    if spec.changed_when is not None and not result.status.is_bad:
-        changed = holds(spec.changed_when, "changed_when", every=True)
-        result = replace(result, status=Status.CHANGED if changed else Status.OK)
-        if spec.register:
-            more[spec.register] = value_of(result)
-    if spec.failed_when is not None:
-        failed = holds(spec.failed_when, "failed_when", every=True)
-        if failed:
-            result = replace(result, status=Status.FAILED, error=result.error or "failed_when holds")
-        elif result.status.is_bad:
-            changed = bool(isinstance(result.data, Mapping) and result.data.get("changed", True))
-            if spec.changed_when is not None:
-                changed = holds(spec.changed_when, "changed_when", every=True)
-            result = replace(result, status=Status.CHANGED if changed else Status.OK, error="", fix="")
+    changed = value_of(result)["changed"]
+    try:
+        if spec.changed_when:
+            changed = holds(spec.changed_when, "changed_when")
+            if not result.status.is_bad:
+                result = replace(result, status=Status.CHANGED if changed else Status.OK)
+        if spec.failed_when:
+            if holds(spec.failed_when, "failed_when"):
+                result = replace(result, status=Status.FAILED, error=result.error or "failed_when holds")
+            elif result.status.is_bad:
+                result = replace(result, status=Status.CHANGED if changed else Status.OK, error="", fix="")
+    except (TemplateError, NotYetKnownError) as error:
+        return replace(result, status=Status.FAILED, error=f"{error.what} ({error.where})", fix=error.fix)
     return result
 
 
-def is_enough(result: ItemResult, spec: TaskSpec, wanted: Wanted, view: View, expressions: Expressions) -> bool:
+def _with_result(spec: TaskSpec, wanted: Wanted, result: ItemResult, attempt: int) -> dict[str, Json]:
+    """Return the variables with which conditions on a result are asked."""
+    if not spec.register and spec.until is None:
+        return dict(wanted.more)
+    value = value_of(result)
+    if spec.until is not None:
+        value["attempts"] = attempt
+    return {**wanted.more, spec.register or "result": value}
+
+
+def is_enough(
+    result: ItemResult, spec: TaskSpec, wanted: Wanted, view: View, expressions: Expressions, attempt: int = 1
+) -> bool:
     """Return whether a task that is tried again and again is done with this result."""
     assert spec.until is not None
     if result.status in (Status.SKIPPED, Status.UNREACHABLE, Status.UNKNOWN):
         return True
     if not spec.until.conditions:
         return not result.status.is_bad
-    more = {**wanted.more, spec.register or "result": value_of(result)}
+    more = _with_result(spec, wanted, result, attempt)
     return all(expressions.condition(each, view(more), spec.place("until")) for each in spec.until.conditions)
 
 

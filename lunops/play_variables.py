@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from lunops.inventory import Inventory
 from lunops.model import Host, Json
 from lunops.playbook_model import Play, TaskSpec
-from lunops.render import OMIT, Lazy
+from lunops.render import OMIT, Expressions, Lazy
 
 
 @dataclass(kw_only=True)
@@ -41,6 +41,7 @@ class Variables:
         self,
         inventory: Inventory,
         extra: Mapping[str, Json],
+        expressions: Expressions,
         *,
         said: Mapping[str, Json] | None = None,
         learnt: Mapping[str, Learnt] | None = None,
@@ -48,6 +49,7 @@ class Variables:
         """`said` are the names that lunops itself gives to every head; `learnt` is looked at anew each time."""
         self._inventory = inventory
         self._extra = extra
+        self._expressions = expressions
         self._said = {
             "groups": {name: list(each) for name, each in inventory.groups.items()},
             "omit": OMIT,
@@ -81,7 +83,7 @@ class Variables:
         for name in plain:
             trusted.pop(name, None)
         trusted |= self._extra
-        return Lazy(trusted=trusted, plain=plain, where=play.where if play else {})
+        return Lazy(trusted, plain, play.where if play else {}, self._expressions)
 
     def hostvars(self, name: str) -> Mapping[str, Json]:
         """Return what all plays know of a head; raises KeyError if there is none of this name."""

@@ -86,7 +86,8 @@ def _assert(action: Action) -> Answer:
             said = action.arg("fail_msg") or action.arg("msg") or "Assertion failed"
             text = said if isinstance(said, str) else "; ".join(map(str, said))
             data = {"assertion": condition, "evaluated_to": False, "msg": said}
-            return Answer(status=Status.FAILED, data=data, error=f"{text}: {condition}" if not action.arg("quiet") else text)
+            error = text if action.arg("quiet") else f"{text}: {condition}"
+            return Answer(status=Status.FAILED, data=data, error=error)
     return Answer(data={"msg": action.arg("success_msg") or "All assertions passed"})
 
 
@@ -119,4 +120,3 @@ _ACTIONS: Mapping[str, Callable[[Action], Answer]] = {
     "set_fact": _set_fact,
     "pause": _pause,
 }
-

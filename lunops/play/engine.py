@@ -7,13 +7,13 @@ So a block's `rescue` gets those that failed in its tasks, and its `always` ever
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lunops.errors import LunopsError
 from lunops.head_run import HeadSession
 from lunops.inventory import Inventory
-from lunops.model import Host, Json, RunResult, Status, TaskResult
+from lunops.model import Host, Json, RunResult, Status
 from lunops.modules.base import Files
 from lunops.play.batches import batches, ordered
 from lunops.play.forks import Forks
@@ -22,13 +22,13 @@ from lunops.play.observer import OneAtATime, PlayObserver, SilentPlay
 from lunops.play.on_head import TaskOnHead
 from lunops.play.reach import Reach
 from lunops.play.run_state import Options, PlayState, RunState
-from lunops.play.state import Done, Effects, Head
+from lunops.play.state import Done, Head
 from lunops.play.undoing import Undoing
 from lunops.play_prepare import Prepared
 from lunops.play_variables import Variables
-from lunops.playbook_model import FREE, KEEP, UNDO, Block, Node, Play, TaskSpec
+from lunops.playbook_model import FREE, UNDO, Block, Node, Play, TaskSpec
 from lunops.playbook_walk import numbers, tasks_of
-from lunops.render import Expressions, Templates
+from lunops.render import Templates
 
 _ONCE = frozenset({"pause"})  # modules that are done once for all heads
 
@@ -71,6 +71,7 @@ def run_playbook(
         variables=Variables(
             inventory,
             options.extra,
+            prepared.expressions,
             said=options.said,
             learnt={name: head.learnt for name, head in heads.items()},
         ),
@@ -129,17 +130,16 @@ class _Engine:
 
     def _play(self, play: Play, number: int, heads: Sequence[Head]) -> bool:
         """Do a play; return whether the next one may begin."""
+        chosen = self._prepared.heads_of(number)
         state = PlayState(
             play=play,
             number=number,
             variables=self._prepared.variables_of(number),
-            all_heads=tuple(head.name for head in heads),
+            all_heads=tuple(host.name for host in chosen if not self._run.heads[host.name].is_failed),
         )
         goes_on = True
-        serial = [
-            self._run.expressions.value(each, self._run.variables.of(heads[0].host, state.variables), play.place("serial"))
-            for each in play.serial
-        ]
+        view = self._run.variables.of(heads[0].host, state.variables)
+        serial = [self._run.expressions.value(each, view, play.place("serial")) for each in play.serial]
         for place, batch in enumerate(batches(heads, serial, play.place("serial"))):
             for head in batch:
                 head.has_left = False
@@ -197,6 +197,7 @@ class _Engine:
             if for_rescue:
                 for head in for_rescue:
                     self._rescue(head)
+                    head.learnt.said |= head.failure
                 lost -= {head.name for head in for_rescue}
                 lost |= self._nodes(play, block.rescue, for_rescue, guarded=guarded)
         if block.always:
@@ -236,16 +237,15 @@ class _Engine:
             return done
 
         if once:
-            return self._once(play, spec, heads, do, guarded=guarded)
+            return self._once(play, heads, do, guarded=guarded)
         most = self._throttle(play, spec, heads[0])
         found = self._run.forks.each(heads, lambda head: self._noted(play, head, do(head)), most=most)
         lost = {head.name for head, done in zip(heads, found, strict=True) if self._is_lost(done, guarded)}
-        return self._spread(play, spec, heads, lost, found)
+        return self._spread(play, spec, heads, lost)
 
     def _once(
         self,
         play: PlayState,
-        spec: TaskSpec,
         heads: Sequence[Head],
         do: Callable[[Head], Done],
         *,
@@ -280,16 +280,16 @@ class _Engine:
         head.notified |= dict.fromkeys(done.effects.notified)
         if result.status.is_bad and not result.is_ignored:
             head.failed_keys |= {item.key for item in result.items if item.status.is_bad}
-            head.learnt.said |= done.failure
+            head.failure = dict(done.failure)
             head.is_unreachable = head.is_unreachable or result.status is Status.UNREACHABLE
+        elif result.status is Status.UNREACHABLE:
+            self._run.reach.revive(head.name)  # ignored: it is tried again with the next task
         self._run.observer.task_ended(result)
         if done.stops:
             self._undoing.task_failed(play, head, result)
         return done
 
-    def _spread(
-        self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], lost: set[str], found: Sequence[Done]
-    ) -> set[str]:
+    def _spread(self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], lost: set[str]) -> set[str]:
         """Return who cannot go on, where the failure of some is that of all."""
         if not lost:
             return lost
@@ -308,7 +308,6 @@ class _Engine:
                 head.is_failed = True
             play.is_over = True
             return everyone
-        del found
         return everyone if fatal else lost
 
     # handlers and meta
@@ -318,26 +317,28 @@ class _Engine:
         play.flushes += 1
         forced = play.play.force_handlers or self._run.options.force_handlers
         lost: set[str] = set()
-        for handler in play.play.handlers:
-            going = [
-                head
-                for head in heads
-                if handler.id in head.notified
-                and head.name not in lost
-                and not head.is_unreachable
-                and not head.has_left
-                and (forced or not head.is_failed)
-            ]
-            if self._run.is_over() or not going:
-                continue
-            if play.is_over and not forced:
+        while True:  # again for those that a handler notified which stands behind them
+            ran = False
+            for handler in play.play.handlers:
+                going = [
+                    head
+                    for head in heads
+                    if handler.id in head.notified
+                    and head.name not in lost
+                    and not (head.is_unreachable or head.has_left)
+                    and (forced or not head.is_failed)
+                ]
+                if self._run.is_over() or not going or (play.is_over and not forced):
+                    continue
+                ran = True
+                for head in going:
+                    head.notified.pop(handler.id, None)
+                lost |= self._task(play, handler, going, guarded=guarded, is_handler=True)
+            if not ran:
                 break
-            for head in going:
-                head.notified.pop(handler.id, None)
-            lost |= self._task(play, handler, going, guarded=guarded, is_handler=True)
-            for head in going:
-                if head.name in lost and not guarded:
-                    head.is_failed = True
+        if not guarded:
+            for head in heads:
+                head.is_failed = head.is_failed or head.name in lost
         return lost
 
     def _meta(self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], *, guarded: bool) -> set[str]:
@@ -416,6 +417,3 @@ class _Engine:
 def _gather(play: PlayState) -> TaskSpec:
     where = {"": play.play.place("gather_facts")}
     return TaskSpec(id=f"{play.number + 1}.0", name="Gathering Facts", module="facts", args={}, where=where)
-
-
-__all__ = ["KEEP", "Effects", "Expressions", "Mapping", "Options", "TaskResult", "run_playbook"]

@@ -60,10 +60,7 @@ class TaskOnHead:
             return self._failed(error, begun_s, no_log=bool(self._spec.no_log))
         said: dict[str, Json] = {}
         try:
-            if self._module.on_head:
-                pairs = self._on_head(way)
-            else:
-                pairs = self._here(way, said)
+            pairs = self._on_head(way) if self._module.on_head else self._here(way, said)
         except LunopsError as error:
             return self._failed(error, begun_s, no_log=way.no_log)
         return self._done(way, pairs, said, begun_s)
@@ -71,9 +68,7 @@ class TaskOnHead:
     # what the task sees
 
     def _view(self, more: Mapping[str, Json]) -> Mapping[str, Json]:
-        return self._run.variables.of(
-            self._head.host, self._play.variables, self._spec, {**self._magic(), **more}
-        )
+        return self._run.variables.of(self._head.host, self._play.variables, self._spec, {**self._magic(), **more})
 
     def _magic(self) -> dict[str, Json]:
         run = self._run.options
@@ -92,13 +87,9 @@ class TaskOnHead:
         if self._spec.become is not None:
             host = replace(host, become=self._flag("become"))
         if self._spec.become_user:
-            user = self._run.expressions.value(
-                self._spec.become_user, self._view({}), self._spec.place("become_user")
-            )
+            user = self._run.expressions.value(self._spec.become_user, self._view({}), self._spec.place("become_user"))
             host = replace(host, become_user="" if user == "root" else str(user))
-        return Way(
-            check=self._flag("check_mode", self._run.options.check), no_log=self._flag("no_log"), host=host
-        )
+        return Way(check=self._flag("check_mode", self._run.options.check), no_log=self._flag("no_log"), host=host)
 
     def _contexts(self, way: Way) -> Callable[[str], Context]:
         return lambda delegate: self._run.context(self._target(way, delegate))
@@ -147,8 +138,8 @@ class TaskOnHead:
         while True:
             attempt += 1
             result, said = perform()
-            result = self._judged(wanted, result)
-            if self._spec.until is None or self._is_enough(wanted, result):
+            result = self._judged(wanted, result, attempt)
+            if self._spec.until is None or self._is_enough(wanted, result, attempt):
                 break
             if attempt >= most or self._run.is_over():
                 result = _exhausted(result)
@@ -183,10 +174,10 @@ class TaskOnHead:
         while todo:
             attempt += 1
             for each, result in zip(todo, self._once(way, host, todo), strict=True):
-                results[each.place] = self._judged(each, result)
+                results[each.place] = self._judged(each, result, attempt)
             if self._spec.until is None or self._trouble is not None:
                 break
-            todo = [each for each in todo if not self._is_enough(each, results[each.place])]
+            todo = [each for each in todo if not self._is_enough(each, results[each.place], attempt)]
             if todo and (attempt >= most or self._run.is_over()):
                 for each in todo:
                     results[each.place] = _exhausted(results[each.place])
@@ -244,11 +235,11 @@ class TaskOnHead:
 
     # judging
 
-    def _judged(self, wanted: Wanted, result: ItemResult) -> ItemResult:
-        return judged(result, self._spec, wanted, self._view, self._run.expressions)
+    def _judged(self, wanted: Wanted, result: ItemResult, attempt: int) -> ItemResult:
+        return judged(result, self._spec, wanted, self._view, self._run.expressions, attempt)
 
-    def _is_enough(self, wanted: Wanted, result: ItemResult) -> bool:
-        return is_enough(result, self._spec, wanted, self._view, self._run.expressions)
+    def _is_enough(self, wanted: Wanted, result: ItemResult, attempt: int) -> bool:
+        return is_enough(result, self._spec, wanted, self._view, self._run.expressions, attempt)
 
     def _done(
         self, way: Way, pairs: Sequence[tuple[Wanted, ItemResult]], said: Mapping[str, Json], begun_s: float
@@ -261,9 +252,7 @@ class TaskOnHead:
         delegates = {wanted.delegate for wanted, _result in pairs} - {"", self._head.name}
         result = replace(result, delegate=next(iter(delegates)) if len(delegates) == 1 else "")
         if self._trouble is not None:
-            result = replace(
-                result, error=self._trouble.error, fix=self._trouble.fix, wedged=self._trouble.wedged
-            )
+            result = replace(result, error=self._trouble.error, fix=self._trouble.fix, wedged=self._trouble.wedged)
         value = registered(self._spec, pairs, check=way.check, attempts=self._attempts)
         facts = {
             name: each
@@ -278,9 +267,7 @@ class TaskOnHead:
         except LunopsError as error:
             return self._failed(error, begun_s, no_log=way.no_log)
 
-    def _end(
-        self, result: TaskResult, value: Json, said: Mapping[str, Json], facts: Mapping[str, Json]
-    ) -> Done:
+    def _end(self, result: TaskResult, value: Json, said: Mapping[str, Json], facts: Mapping[str, Json]) -> Done:
         spec = self._spec
         is_bad = result.status.is_bad
         if is_bad:
@@ -321,7 +308,7 @@ class TaskOnHead:
 
     def _handlers(self, name: str) -> list[str]:
         handlers = self._play.play.handlers
-        named = [handler.id for handler in handlers if handler.name == name][-1:]
+        named = [handler.id for handler in handlers if handler.name == name][:1]
         return named + [handler.id for handler in handlers if name in handler.listen]
 
     def _failure(self, value: Json) -> Mapping[str, Json]:
@@ -348,13 +335,10 @@ class TaskOnHead:
             failure=self._failure(value),
         )
 
-    def _result(
-        self, status: Status, items: tuple[ItemResult, ...], begun_s: float, *, no_log: bool
-    ) -> TaskResult:
+    def _result(self, status: Status, items: tuple[ItemResult, ...], begun_s: float, *, no_log: bool) -> TaskResult:
         total_s = self._run.now_s() - begun_s
-        known = [
-            sum(getattr(times, name) for times in self._times) for name in ("wait_s", "connect_s", "run_s", "transfer_s")
-        ]
+        parts = ("wait_s", "connect_s", "run_s", "transfer_s")
+        known = [sum(getattr(times, name) for times in self._times) for name in parts]
         wait_s, connect_s, run_s, transfer_s = known
         template_s = min(self._template_s, max(0.0, total_s - sum(known)))
         return TaskResult(

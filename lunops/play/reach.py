@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field, replace
 
 from lunops.head_run import HeadRun, HeadSession, ProgressObserver
 from lunops.model import Host, ItemResult, Task, TaskResult
@@ -152,10 +152,5 @@ class _Quiet:
 
 
 def _waited(result: TaskResult, waited_s: float) -> TaskResult:
-    from dataclasses import replace
-
     times = replace(result.times, wait_s=result.times.wait_s + waited_s, total_s=result.times.total_s + waited_s)
     return replace(result, times=times)
-
-
-Hosts = Mapping[str, Host]

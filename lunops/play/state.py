@@ -20,6 +20,7 @@ class Head:
     is_failed: bool = False  # it has left the run: later plays are without it
     is_unreachable: bool = False
     has_left: bool = False  # it does nothing more of this play
+    failure: dict[str, Json] = field(default_factory=dict)  # of its last failure, for a rescue
     failed_keys: set[str] = field(default_factory=set)  # of LUNs that later tasks leave out
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lunops.errors import LunopsError
-from lunops.model import Status, TaskResult
+from lunops.model import TaskResult
 from lunops.modules import MODULES
 from lunops.play.run_state import PlayState, RunState
 from lunops.play.state import Head
@@ -43,13 +43,16 @@ class Undoing:
         if play.play.on_failure == UNDO:
             if not self._is_bad(play) and not self._run.is_over():
                 return True
-            self._run.forks.each(heads, lambda head: self._tell_all(head, self._run.reach.take_back_all(head.name, self._next)))
+            self._run.forks.each(heads, self._take_back_all)
             self._run.is_stopped = True
             return False
         found = self._run.forks.each(heads, lambda head: self._take_back(play, head))
         if any(found):
             self._next += 1
         return True
+
+    def _take_back_all(self, head: Head) -> None:
+        self._tell_all(head, self._run.reach.take_back_all(head.name, self._next))
 
     def _take_back(self, play: PlayState, head: Head) -> bool:
         results = [result for result in head.results if result.play == play.play.name]
@@ -109,6 +112,3 @@ class Undoing:
     def _tell(self, head: Head, undone: TaskResult) -> None:
         head.results.append(undone)
         self._run.observer.task_ended(undone)
-
-
-__all__ = ["Status", "Undoing"]

@@ -1,0 +1,168 @@
+"""The journal of a run: a file of JSON lines from which `lunops run --resume RUN` goes on.
+
+The first line says what was run, from which files; each further one what a task did for a head. A line is written
+before the run goes on, so that it is there if this process is killed; the disk is made sure of many times a second.
+What holds a secret is not written: such a task is done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+from lunops.errors import PlaybookError
+from lunops.model import ItemResult, Json, Status, TaskResult, Times
+from lunops.near import hint
+from lunops.play.journal import Journal
+from lunops.play.state import Done, Effects
+
+_KEPT = 50  # journals; the oldest go
+_SYNC_S = 0.05
+_VERSION = 1
+INTERRUPTED, FAILED, DONE = "interrupted", "failed", "done"
+
+
+class FileJournal(Journal):
+    """Writes down what is done; recalls what another journal has."""
+
+    def __init__(
+        self,
+        path: Path,
+        head: Mapping[str, Json],
+        *,
+        recalled: Mapping[tuple[str, str], Done] | None = None,
+        is_secret: Callable[[Json], bool] = lambda _value: False,
+    ) -> None:
+        """Begin the file, for its owner alone; `head` says what is run."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._recalled = dict(recalled or {})
+        self._is_secret = is_secret
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._file: IO[str] = os.fdopen(
+            os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        )
+        self._write({"version": _VERSION, **head})
+        self._thread = threading.Thread(target=self._sync, daemon=True)
+        self._thread.start()
+        prune(path.parent)
+
+    def recall(self, head: str, key: str) -> Done | None:
+        """Return what the run that is gone on with did."""
+        done = self._recalled.get((head, key))
+        if done is not None:
+            self.note(head, key, done)
+        return done
+
+    def note(self, head: str, key: str, done: Done) -> None:
+        """Write down what a task has done, if it went well, and holds no secret."""
+        if done.result.status.is_bad and not done.result.is_ignored:
+            return
+        if done.result.status is Status.UNKNOWN:
+            return
+        line = {"head": head, "key": key, **_as_json(done)}
+        if done.result.no_log or self._is_secret(line):
+            return
+        self._write(line)
+
+    def close(self, end: str) -> None:
+        """Say how the run ended."""
+        self._write({"end": end})
+        self._closed.set()
+        self._thread.join()
+        with self._lock:
+            self._file.close()
+
+    def _write(self, line: Mapping[str, Json]) -> None:
+        text = json.dumps(line, separators=(",", ":"), ensure_ascii=True)
+        with self._lock:
+            self._file.write(text + "\n")
+            self._file.flush()
+
+    def _sync(self) -> None:
+        while not self._closed.wait(_SYNC_S):
+            with contextlib.suppress(OSError):
+                os.fsync(self._file.fileno())
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+
+
+def folder(environment: Mapping[str, str]) -> Path:
+    """Return where journals are kept."""
+    state = environment.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "lunops" / "runs"
+
+
+def prune(runs: Path) -> None:
+    """Remove the oldest journals beyond those that are kept."""
+    files = sorted(runs.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+    for path in files[:-_KEPT]:
+        path.unlink(missing_ok=True)
+
+
+def read(runs: Path, run: str) -> tuple[Mapping[str, Json], dict[tuple[str, str], Done]]:
+    """Return what a run's journal says at its head, and what was done; raises `PlaybookError`."""
+    path = runs / f"{run}.jsonl"
+    known = [each.stem for each in sorted(runs.glob("*.jsonl"), key=lambda each: -each.stat().st_mtime)]
+    if run not in known:
+        raise PlaybookError(f"there is no run {run!r}", where=str(runs), fix=hint(run, known, "runs"))
+    done: dict[tuple[str, str], Done] = {}
+    head: Mapping[str, Json] = {}
+    try:
+        for number, text in enumerate(path.read_text("utf-8").splitlines()):
+            try:
+                line = json.loads(text)
+            except ValueError:
+                break  # the last line, cut by a kill
+            if number == 0:
+                head = line
+                if line.get("version") != _VERSION:
+                    fix = "run the playbook anew: what is there already is kept"
+                    raise PlaybookError("the journal is of another version of lunops", where=str(path), fix=fix)
+            elif "end" in line:
+                if line["end"] == DONE:
+                    raise PlaybookError(
+                        f"the run {run} ended well: there is nothing to go on with", where=str(path), fix="run it anew"
+                    )
+            else:
+                done[line["head"], line["key"]] = _done(line)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise PlaybookError(
+            f"the journal cannot be read: {error}", where=str(path), fix="run the playbook anew"
+        ) from error
+    return head, done
+
+
+def _as_json(done: Done) -> dict[str, Json]:
+    effects = done.effects
+    return {
+        "result": asdict(done.result),
+        "said": dict(effects.said),
+        "facts": dict(effects.facts),
+        "notified": list(effects.notified),
+    }
+
+
+def _done(line: Mapping[str, Json]) -> Done:
+    result = dict(line["result"])
+    items = tuple(
+        ItemResult(
+            **{
+                **item,
+                "status": Status(item["status"]),
+                **{name: tuple(item[name]) for name in ("changes", "rolled_back", "left_behind", "made")},
+            }
+        )
+        for item in result.pop("items")
+    )
+    task = TaskResult(
+        **{**result, "status": Status(result["status"]), "items": items, "times": Times(**result["times"])}
+    )
+    effects = Effects(said=line["said"], facts=line["facts"], notified=tuple(line["notified"]))
+    return Done(result=task, effects=effects)
