@@ -80,7 +80,7 @@ def test_what_filters_give_piecemeal_becomes_a_list() -> None:
         ("{{ [clons] }}", "there is no variable 'clons'"),
         ("{{ {'k': clons} }}", "there is no variable 'clons'"),
         ("{{ clons | default(other) }}", "there is no variable 'other'"),
-        ("{{ clones | nosuch }}", "No filter named 'nosuch'"),
+        ("{{ clones | nosuch }}", "there is no filter 'nosuch'"),
         ("{{ 1 +", "syntax error"),
         ("{% if %}", "syntax error"),
         ("{{ 1 / 0 }}", "division by zero"),
