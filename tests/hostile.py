@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from lunops.modules.texts import FREE, ONE_LINE, PATH
+from lunops.modules.texts import ADDRESS, FREE, MODE, NAME, ONE_LINE, OWNER, PATH
 from lunops.names import Dataset, HoldTag, Iqn, LunName, Portal, Size, Snapshot, SnapshotTag
 
 # -- what is hostile ------------------------------------------------------------------------------------------------
@@ -72,6 +72,10 @@ VALID: Mapping[Any, Any] = {
 # Text with a pattern, by the pattern: a valid one. Hostile text must not fit it.
 NAME_PATTERNS: Mapping[str, str] = {
     r"\A[a-z0-9][a-z0-9:_.@-]*\z": "compression",  # of a property; @ is zfs's own, as in userquota@name
+    NAME: "NAME",  # of an environment's variable
+    MODE: "0644",
+    OWNER: "root",
+    ADDRESS: "10.0.0.1",
     r"\A[a-z0-9][A-Za-z0-9:_.@#-]*\z": "used",  # of a property to tell; # as in written#BOOKMARK
 }
 # Text that is no name and may be what it likes, but for control characters: one argument of a command, a whole word.

@@ -65,6 +65,8 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "set_fact": {"size": 1},
     "pause": {},
     "meta": {"action": "noop"},
+    "command": {"cmd": "true"},
+    "shell": {"cmd": "true"},
 }
 GENERAL = ("assert", "debug", "fail", "meta", "pause", "set_fact")  # not about a LUN
 ABOUT_SNAPSHOTS = ("zfs_hold", "zfs_release", "zfs_rollback", "zfs_snapshot")
@@ -76,6 +78,8 @@ KEYS = {
     "sessions": "every target",
     "zfs_send": "tink/n1",
     **{name: name for name in GENERAL},
+    "command": "true",
+    "shell": "true",
     **dict.fromkeys(ABOUT_SNAPSHOTS, "tank/n1@1"),
 }  # the others: the dataset
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MODULES: Dict[str, str] = {
     "adopt": "adopt.run",
     "boot_order": "boot_order.run",
+    "command": "command.run",
     "doctor": "doctor.run",
     "drift": "drift.run",
     "lio_absent": "absent.run",
@@ -24,6 +25,7 @@ MODULES: Dict[str, str] = {
     "lio_target": "target.run",
     "reconcile": "reconcile.run",
     "sessions": "sessions.run",
+    "shell": "command.run",
     "undo": "undo.run",
     "wait_for_device": "device.run",
     "zfs_clone": "clone.run",

@@ -286,8 +286,9 @@ def _status(items: Sequence[ItemResult], error: str) -> Status:
     found = {item.status for item in items}
     if error or any(status.is_bad for status in found):
         return Status.FAILED
-    if Status.CHANGED in found:
-        return Status.CHANGED
+    for status in (Status.CHANGED, Status.UNKNOWN):
+        if status in found:
+            return status
     return Status.SKIPPED if found == {Status.SKIPPED} else Status.OK
 
 

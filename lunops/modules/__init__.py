@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lunops.modules import (
+    command,
     device,
     drift,
     head,
@@ -36,6 +37,7 @@ _FILES = (
     lio_fragment,
     sessions,
     play,
+    command,
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, PlainValidator
 
@@ -24,6 +24,14 @@ IqnName = Annotated[Iqn, PlainValidator(checker(Iqn.parse))]
 ForceKind = Literal["sessions", "exported", "holders", "clones", "children", "snapshots", "unmarked", "shrink"]
 
 
+class Files(Protocol):
+    """The files beside a playbook."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes; raises `InputError` where there is none, or it is too big."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What an item is made for and with, besides its arguments."""
@@ -33,6 +41,8 @@ class Context:
     run: str = ""  # whose work it is; a run takes back, or goes on with, only what carries its own mark
     hosts: Mapping[str, Host] = field(default_factory=dict)  # all heads of the inventory, for what needs two
     variables: Mapping[str, Json] | None = None  # what templates are filled in with; None: the host's variables
+    files: Files | None = None  # None: there is no playbook, so there is none beside it
+    variables: Mapping[str, Json] | None = None  # all that the task sees, for templates; None: those of the host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +66,19 @@ class Module(Generic[A]):
             what, fix = in_one(problems)
             raise PlaybookError(f"{self.name}: {what}", where=where, fix=fix)
         return self.expand(checked, context)
+
+
+def distinct(items: Sequence[Item]) -> tuple[Item, ...]:
+    """Return the items with keys of their own: `ls`, `ls (2)`. For what may be done twice in a loop, as a command."""
+    found: dict[str, Item] = {}
+    for item in items:
+        number = 1
+        key = item.key
+        while key in found:
+            number += 1
+            key = f"{item.key} ({number})"
+        found[key] = replace(item, key=key)
+    return tuple(found.values())
 
 
 def in_pool_of(host: Host, dataset: Dataset) -> str:

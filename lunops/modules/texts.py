@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from lunops.validate import bad_value
 
@@ -32,10 +32,10 @@ class Fits:
 FREE = r"\A[^\x00\ud800-\udfff]*\z"
 ONE_LINE = r"\A[^\x00-\x1f\x7f\ud800-\udfff]*\z"
 PATH = r"\A/[^\x00-\x1f\x7f\ud800-\udfff]*\z"
-OWNER = r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\$?\z"
+OWNER = r"\A[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?\z"
 MODE = r"\A[0-7]{3,4}\z"
 NAME = r"\A[A-Za-z_][A-Za-z0-9_]*\z"
-ADDRESS = r"\A[A-Za-z0-9]([A-Za-z0-9.:_-]*[A-Za-z0-9:])?\z"
+ADDRESS = r"\A([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+)\z"  # a name, IPv4, IPv6
 
 FreeText = Annotated[
     str, AfterValidator(Fits(pattern=FREE, what="a text without a NUL character", fix="take the NUL out"))
@@ -55,8 +55,18 @@ OwnerName = Annotated[
         Fits(pattern=OWNER, what="the name of a user or group", fix="write a name, such as root, or a number")
     ),
 ]
+
+
+def _no_number(value: object) -> object:
+    """Refuse a number: YAML's 0644 is 644 to one reader and 420 to another."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise bad_value(f"a mode is text, not the number {value}", 'write it in quotes, such as "0644"')
+    return value
+
+
 ModeText = Annotated[
     str,
+    BeforeValidator(_no_number),
     AfterValidator(
         Fits(
             pattern=MODE, what="a mode in octal digits", fix='write it as text of three or four digits, such as "0644"'
@@ -67,4 +77,9 @@ Address = Annotated[
     str,
     Field(max_length=255),
     AfterValidator(Fits(pattern=ADDRESS, what="a host's name or address", fix="write such as 10.0.0.1 or jbod-02")),
+]
+EnvironmentName = Annotated[
+    str,
+    Field(max_length=255),
+    AfterValidator(Fits(pattern=NAME, what="a variable's name", fix="use letters, digits and _, no digit first")),
 ]
