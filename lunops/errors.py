@@ -6,7 +6,9 @@ LunopsError
 │   ├── InventoryError    the inventory file, or what was looked up in it
 │   ├── PlaybookError     the playbook file
 │   ├── TemplateError     a Jinja template, or the fragment that it renders to
-│   └── SettingsError     the service's settings file
+│   ├── SettingsError     a settings file: the service's, or that of the command line
+│   └── VaultError        an encrypted file or value, or what should open it
+│       └── VaultKeyError none of the passphrases given opens it
 ├── HeadError             a head could not do it
 │   ├── UnreachableError  no connection, or it was lost: what ran last has an unknown outcome
 │   │   └── HostKeyError  the head's host key is unknown or has changed
@@ -69,7 +71,15 @@ class TemplateError(InputError):
 
 
 class SettingsError(InputError):
-    """The settings file is wrong."""
+    """A settings file is wrong."""
+
+
+class VaultError(InputError):
+    """An encrypted file or value is damaged or of an unknown kind, or the source of a passphrase is wrong."""
+
+
+class VaultKeyError(VaultError):
+    """None of the passphrases given opens it."""
 
 
 class HeadError(LunopsError):
