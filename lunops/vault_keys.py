@@ -21,7 +21,6 @@ from lunops.vault import DEFAULT_LABEL, VaultKey, check_label, decrypt, is_vault
 from lunops.yaml_source import Vaulted, read
 
 PROMPT: Final = "prompt"
-ENVIRONMENT: Final = ("LUNOPS_VAULT_PASSWORD_FILE", "ANSIBLE_VAULT_PASSWORD_FILE")
 _CLIENT: Final = "-client"  # a program of such a name is told the label, as Ansible does
 _FIX: Final = "name a file with the passphrase in it, or an executable that prints it"
 
@@ -38,14 +37,6 @@ class KeySources:
 
     def __bool__(self) -> bool:
         return bool(self.vault_ids or self.password_files or self.ask)
-
-
-def from_environment(environment: Mapping[str, str], otherwise: str = "") -> KeySources:
-    """Return what the environment names, for where no option does; `otherwise` is what the configuration names."""
-    for name in ENVIRONMENT:
-        if environment.get(name):
-            return KeySources(password_files=(environment[name],))
-    return KeySources(password_files=(otherwise,) if otherwise else ())
 
 
 def load_keys(sources: KeySources, ask: Ask) -> tuple[VaultKey, ...]:

@@ -9,7 +9,7 @@ import pytest
 from lunops.errors import InputError, LunopsError, VaultError
 from lunops.mask import MASKED, Mask
 from lunops.vault import VaultKey, encrypt
-from lunops.vault_keys import KeySources, VaultReader, from_environment, load_keys, new_key
+from lunops.vault_keys import KeySources, VaultReader, load_keys, new_key
 from lunops.yaml_source import read
 
 KEY = VaultKey(passphrase=b"open sesame")
@@ -93,14 +93,6 @@ def test_a_source_that_is_not_there_or_is_a_folder_is_an_error(tmp_path: Path) -
         load_keys(KeySources(password_files=(str(tmp_path),)), nobody)
     with pytest.raises(VaultError, match="cannot be a label"):
         load_keys(KeySources(vault_ids=("a b@prompt",)), nobody)
-
-
-def test_the_environments_own_name_comes_before_ansibles_and_both_before_the_configuration() -> None:
-    both = {"ANSIBLE_VAULT_PASSWORD_FILE": "theirs", "LUNOPS_VAULT_PASSWORD_FILE": "ours"}
-    assert from_environment(both, "configured").password_files == ("ours",)
-    assert from_environment({"ANSIBLE_VAULT_PASSWORD_FILE": "theirs"}).password_files == ("theirs",)
-    assert from_environment({}, "configured").password_files == ("configured",)
-    assert not from_environment({})
 
 
 def test_files_are_read_whether_encrypted_or_not_and_what_was_encrypted_is_masked(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import lunops
+from lunops.cli.config import config_command
 from lunops.cli.heads import on_heads, read_heads
 from lunops.cli.vault_group import vault
 
@@ -24,6 +25,7 @@ def root() -> None:
 
 
 root.add_command(vault)
+root.add_command(config_command)
 
 
 @root.command("run")

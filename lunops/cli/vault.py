@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lunops.cli.files import secret_folder, write_atomically
 from lunops.errors import InputError, LunopsError, VaultError
 from lunops.near import hint
 from lunops.vault import DEFAULT_LABEL, SALT_BYTES, VaultKey, decrypt, decrypt_with, encrypt, is_vault
-from lunops.vault_keys import KeySources, from_environment, load_keys, new_key
+from lunops.vault_keys import KeySources, load_keys, new_key
 
 _INDENT = " " * 10  # as ansible-vault writes it
 
@@ -36,14 +36,6 @@ class Keys:
         if not self.sources:
             return new_key("prompt", ask)
         return _chosen(load_keys(self.sources, ask), self.encrypt_with)
-
-
-def key_sources(
-    vault_ids: Sequence[str], password_files: Sequence[str], *, ask: bool, environment: Mapping[str, str]
-) -> KeySources:
-    """Return where the passphrases come from: the options, or else what the environment names."""
-    given = KeySources(vault_ids=tuple(vault_ids), password_files=tuple(password_files), ask=ask)
-    return given or from_environment(environment)
 
 
 def ask(question: str) -> str:

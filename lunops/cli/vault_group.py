@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,9 +37,10 @@ def key_options(command: F) -> F:
 def _keys(
     vault_id: tuple[str, ...], vault_password_file: tuple[str, ...], ask_vault_pass: bool, encrypt_with: str = ""
 ) -> Keys:
-    from lunops.cli.vault import Keys, key_sources
+    from lunops.cli.config import key_sources
+    from lunops.cli.vault import Keys
 
-    sources = key_sources(vault_id, vault_password_file, ask=ask_vault_pass, environment=os.environ)
+    sources = key_sources(click.get_current_context(), vault_id, vault_password_file, ask=ask_vault_pass)
     return Keys(sources=sources, encrypt_with=encrypt_with)
 
 
