@@ -8,6 +8,9 @@ LunopsError
 │   ├── TemplateError     a Jinja template, or the fragment that it renders to
 │   └── SettingsError     the service's settings file
 ├── NotYetKnownError      an expression uses a value that only the run will give
+│   ├── SettingsError     a settings file: the service's, or that of the command line
+│   └── VaultError        an encrypted file or value, or what should open it
+│       └── VaultKeyError none of the passphrases given opens it
 ├── HeadError             a head could not do it
 │   ├── UnreachableError  no connection, or it was lost: what ran last has an unknown outcome
 │   │   └── HostKeyError  the head's host key is unknown or has changed
@@ -70,7 +73,15 @@ class TemplateError(InputError):
 
 
 class SettingsError(InputError):
-    """The settings file is wrong."""
+    """A settings file is wrong."""
+
+
+class VaultError(InputError):
+    """An encrypted file or value is damaged or of an unknown kind, or the source of a passphrase is wrong."""
+
+
+class VaultKeyError(VaultError):
+    """None of the passphrases given opens it."""
 
 
 class NotYetKnownError(LunopsError):

@@ -26,7 +26,8 @@ CORE_LAYERS = (
 )
 OUTER_LAYERS = (
     "agent",
-    "agent_bundle sim resources settings pki",
+    "agent_bundle sim resources settings settings_run pki vault mask",
+    "vault_keys",
     "connections",
     "relay_stream relay_tasks relay",
     "doctor head_run runner",

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 import lunops
+from lunops.cli.config import config_command
 from lunops.cli.heads import on_heads, read_heads
+from lunops.cli.vault_group import vault
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -20,6 +22,10 @@ def root() -> None:
     Exit codes: 0 all is well; 1 another error; 2 a head failed; 4 a head is unreachable; 6 both; 5 a bad option;
     8 the plan, inventory or a template is invalid and nothing ran; 99 interrupted; 250 a bug of lunops.
     """
+
+
+root.add_command(vault)
+root.add_command(config_command)
 
 
 @root.command("run")

@@ -40,7 +40,6 @@ class Context:
     templates: Templates
     run: str = ""  # whose work it is; a run takes back, or goes on with, only what carries its own mark
     hosts: Mapping[str, Host] = field(default_factory=dict)  # all heads of the inventory, for what needs two
-    variables: Mapping[str, Json] | None = None  # what templates are filled in with; None: the host's variables
     files: Files | None = None  # None: there is no playbook, so there is none beside it
     variables: Mapping[str, Json] | None = None  # all that the task sees, for templates; None: those of the host
 
