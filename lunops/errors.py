@@ -6,11 +6,10 @@ LunopsError
 │   ├── InventoryError    the inventory file, or what was looked up in it
 │   ├── PlaybookError     the playbook file
 │   ├── TemplateError     a Jinja template, or the fragment that it renders to
-│   └── SettingsError     the service's settings file
-├── NotYetKnownError      an expression uses a value that only the run will give
 │   ├── SettingsError     a settings file: the service's, or that of the command line
 │   └── VaultError        an encrypted file or value, or what should open it
 │       └── VaultKeyError none of the passphrases given opens it
+├── NotYetKnownError      an expression uses a value that only the run will give
 ├── HeadError             a head could not do it
 │   ├── UnreachableError  no connection, or it was lost: what ran last has an unknown outcome
 │   │   └── HostKeyError  the head's host key is unknown or has changed
