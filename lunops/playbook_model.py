@@ -6,6 +6,7 @@ at one record. Texts with `{{ }}` and bare expressions stand as they were writte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -18,7 +19,17 @@ STOP: Final = "stop"
 OnFailure = Literal["keep", "undo", "stop"]
 LINEAR: Final = "linear"
 FREE: Final = "free"
+_NUMBER, _BRACKETS = re.compile(r"\.([0-9]+)(?=\.|$)"), r"[\1]"  # the place in a list, when.0, is shown as when[0]
 Flag = bool | str | None  # true, false, an expression, or None: not said
+
+
+def _place(where: Mapping[str, str], key: str, shown: str) -> str:
+    """Return the place of the key, or of the nearest one around it, and the key."""
+    around = key
+    while around and around not in where:
+        around = around.rpartition(".")[0]
+    found = where.get(around, "")
+    return f"{found}, {_NUMBER.sub(_BRACKETS, shown)}" if shown else found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +41,14 @@ class Loop:
     index: str = ""  # loop_control.index_var
     label: Json = None  # loop_control.label
     pause_s: Json = 0  # loop_control.pause
+    flatten: bool = False  # `with_items`: lists among the items are taken apart, one level deep
 
 
 @dataclass(frozen=True, kw_only=True)
 class Until:
     """How often a task is tried, and until what holds."""
 
-    conditions: tuple[str, ...] = ()  # none: until it does not fail
+    conditions: tuple[str, ...] = ()  # bare expressions, all of which must hold; none: until it does not fail
     retries: Json = 3
     delay_s: Json = 5
 
@@ -73,20 +85,19 @@ class TaskSpec:
     throttle: Json = 0  # heads at once, 0: as many as there are forks
     timeout_s: Json = None
     on_failure: OnFailure = KEEP
-    where: Mapping[str, str] = field(default_factory=dict, compare=False)  # key, or "args.NAME" → FILE:LINE:COLUMN
+    is_implicit: bool = False  # put in by the reader (`meta: flush_handlers`): no tag leaves it out, no list shows it
+    where: Mapping[str, str] = field(default_factory=dict, compare=False)  # key, or KEY.NAME → FILE:LINE:COLUMN
 
     def place(self, key: str) -> str:
-        """Return `FILE:LINE:COLUMN, KEY` for a message; an argument's key is shown as MODULE.NAME."""
-        shown = f"{self.module}{key.removeprefix('args')}" if key.startswith("args") else key
-        found = self.where.get(key) or self.where.get(key.split(".")[0]) or self.where.get("", "")
-        return f"{found}, {shown}" if shown else found
+        """Return `FILE:LINE:COLUMN, KEY` for a message; an argument's key, args.NAME, is shown as MODULE.NAME."""
+        return _place(self.where, key, f"{self.module}{key.removeprefix('args')}" if key.startswith("args") else key)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
     """Tasks that stand together: `rescue` is for the heads on which one of `tasks` failed, `always` for all."""
 
-    id: str  # the id of its first task, with a b before it
+    id: str  # the id of what stands first in it, with a b before it
     name: str = ""
     tasks: tuple[Node, ...]
     rescue: tuple[Node, ...] = ()
@@ -130,8 +141,7 @@ class Play:
 
     def place(self, key: str) -> str:
         """Return `FILE:LINE:COLUMN, KEY` for a message."""
-        found = self.where.get(key) or self.where.get(key.split(".")[0]) or self.where.get("", "")
-        return f"{found}, {key}" if key else found
+        return _place(self.where, key, key)
 
 
 @dataclass(frozen=True, kw_only=True)

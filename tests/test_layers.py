@@ -22,6 +22,9 @@ CORE_LAYERS = (
     "fragment_rules fragment yaml_source",
     "modules recap",
     "playbook_model playbook",
+    "playbook_expressions playbook_notes playbook_values playbook_refused playbook_inherit playbook_loop "
+    "playbook_arguments playbook_task playbook_import playbook_nodes playbook_notify playbook_play playbook_reader "
+    "playbook_writer playbook_select listing",
     "planner_task planner_playbook planner",
 )
 OUTER_LAYERS = (
