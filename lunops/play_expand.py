@@ -61,6 +61,8 @@ def loop(spec: TaskSpec, view: View, expressions: Expressions) -> Sequence[tuple
             where=spec.place("loop"),
             fix="give a list; for an object, write `NAME | dict2items`",
         )
+    if spec.loop.flatten:
+        found = [part for each in found for part in (each if isinstance(each, list) else [each])]
     total = len(found)
     result = []
     for index, element in enumerate(found):

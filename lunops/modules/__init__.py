@@ -41,3 +41,4 @@ _FILES = (
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})
+FACTS: tuple[str, ...] = ("ansible_facts",)  # the names of the variables that `facts` sets
