@@ -51,15 +51,19 @@ def loop(spec: TaskSpec, view: View, expressions: Expressions) -> Sequence[tuple
         return [(None, {})]
     try:
         found = expressions.value(spec.loop.over, view({}), spec.place("loop"))
-    except (TemplateError, NotYetKnownError):
+    except (TemplateError, NotYetKnownError) as error:
         if spec.when and _never(spec, view, expressions):
             return []  # as in Ansible: what the loop goes over may be there only where the condition holds
+        if isinstance(error, TemplateError) and error.what.startswith("there is no variable"):
+            near = f"{error.fix} " if error.fix.startswith("did") else ""
+            fix = near + "give it with -e @FILE or -e NAME=VALUE"
+            raise TemplateError(error.what, where=error.where, fix=fix) from error
         raise
     if not isinstance(found, list):
         raise PlaybookError(
-            f"the loop gives {found!r}, which is no list"[:300],
+            f"the loop gives {found!r:.80}, which is no list",
             where=spec.place("loop"),
-            fix="give a list; for an object, write `NAME | dict2items`",
+            fix="loop over a list; over an object, write `NAME | dict2items`",
         )
     if spec.loop.flatten:
         found = [part for each in found for part in (each if isinstance(each, list) else [each])]

@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 
 from lunops.errors import InputError, InventoryError, LunopsError, NotYetKnownError, PlaybookError, TemplateError
 from lunops.inventory import Inventory
-from lunops.model import Host, Json
+from lunops.model import HeadPlan, Host, Json, Plan, Task
 from lunops.modules import FACTS, MODULES, Context
 from lunops.modules.base import Files
+from lunops.names import Dataset
 from lunops.near import hint
-from lunops.play_expand import Wanted, expand, unique
+from lunops.planner_task import make_task
+from lunops.play_expand import Wanted, loop, one, unique
 from lunops.play_variables import Learnt, PlayVariables, Variables, names_of_play
-from lunops.playbook_model import Play, Playbook, TaskSpec
-from lunops.playbook_walk import tasks_of
+from lunops.playbook_model import UNDO, Play, Playbook, TaskSpec
+from lunops.playbook_walk import numbers, tasks_of
 from lunops.render import Expressions, Filter, Templates, Unknown
 from lunops.together import raise_all
 
@@ -34,6 +36,7 @@ class Prepared:
     hosts: tuple[tuple[Host, ...], ...]  # of each play
     variables: tuple[PlayVariables, ...]  # of each play
     expressions: Expressions
+    plan: Plan  # what can be told before the run: the items of tasks that wait for nothing that a run learns
 
     def heads_of(self, number: int) -> tuple[Host, ...]:
         """Return the heads of a play."""
@@ -56,6 +59,7 @@ def prepare(
     read_vars: VarsReader | None = None,
     filters: Mapping[str, Filter] | None = None,
     check: bool = False,
+    run: str = "",
 ) -> Prepared:
     """Return the playbook with its heads; raises `InputError` with every error.
 
@@ -71,6 +75,7 @@ def prepare(
         said={"ansible_check_mode": check, "ansible_diff_mode": False, **(said or {})},
         read_vars=read_vars,
         filters=filters or {},
+        run=run,
     ).done()
 
 
@@ -87,6 +92,7 @@ class _Preparation:
         said: Mapping[str, Json],
         read_vars: VarsReader | None,
         filters: Mapping[str, Filter],
+        run: str,
     ) -> None:
         self._playbook = playbook
         self._inventory = inventory
@@ -96,7 +102,10 @@ class _Preparation:
         self._extra = extra
         self._said = said
         self._read_vars = read_vars
-        self._expressions = Expressions(filters)
+        self._expressions = Expressions({**filters_of(inventory), **filters})
+        self._run = run
+        self._numbers = numbers(playbook)
+        self._tasks: dict[str, list[Task]] = {}
         self._errors: list[LunopsError] = []
         self._does_something = False  # a task has an item, or may have one
         self._loops = False
@@ -138,6 +147,19 @@ class _Preparation:
             hosts=tuple(hosts),
             variables=tuple(given),
             expressions=self._expressions,
+            plan=self._plan(chosen),
+        )
+
+    def _plan(self, chosen: Mapping[str, Host]) -> Plan:
+        undone = frozenset(place for place, play in enumerate(self._playbook.plays) if play.on_failure == UNDO)
+        return Plan(
+            name=self._playbook.name,
+            heads=tuple(
+                HeadPlan(host=host, tasks=tuple(self._tasks[name]))
+                for name, host in self._inventory.hosts.items()
+                if name in chosen and self._tasks.get(name)
+            ),
+            all_or_nothing=undone,
         )
 
     # who
@@ -201,6 +223,7 @@ class _Preparation:
             return Context(
                 host=self._host(delegate, host, spec),
                 templates=self._templates,
+                run=self._run,
                 hosts=self._inventory.hosts,
                 files=self._files,
             )
@@ -211,17 +234,38 @@ class _Preparation:
                 for condition in spec.when:
                     self._expressions.condition(condition, view({}), spec.place("when"))
                 return
-            wanted = list(expand(spec, view, contexts, self._expressions))
-            unique(wanted, spec, host.name)
+            elements = loop(spec, view, self._expressions)
         except NotYetKnownError:
             self._does_something = True  # it is for the run to say
             return
         except InputError as error:
             self._errors.append(error)
             return
+        wanted: list[Wanted] = []
+        for number, (element, more) in enumerate(elements):
+            try:
+                wanted.append(one(spec, view, contexts, self._expressions, number, element, more))
+            except NotYetKnownError:
+                self._does_something = True
+                return
+            except InputError as error:
+                self._errors.append(error)
+        try:
+            wanted = unique(wanted, spec, host.name)
+        except InputError as error:
+            self._errors.append(error)
         todo = [each for each in wanted if each.item is not None]
         self._does_something = self._does_something or bool(todo) or not MODULES[spec.module].on_head
         self._conditions(spec, todo[:1], view)
+        if todo and MODULES[spec.module].on_head:
+            self._tasks.setdefault(host.name, []).append(self._made(spec, todo, play.number))
+
+    def _made(self, spec: TaskSpec, todo: Sequence[Wanted], play: int) -> Task:
+        """Return the task of the plan; a timeout that is an expression is for the run to say."""
+        timeout_s = spec.timeout_s if isinstance(spec.timeout_s, int | float) else None
+        items = [each.item for each in todo if each.item is not None]
+        number = self._numbers.get(spec.id, 0)
+        return make_task(number, spec.name, spec.module, items, timeout_s, play, run=self._run)
 
     def _conditions(
         self, spec: TaskSpec, wanted: Sequence[Wanted], view: Callable[[Mapping[str, Json]], Mapping[str, Json]]
@@ -263,6 +307,27 @@ class _Preparation:
                 fix=hint(delegate, self._inventory.hosts, "heads"),
             )
         return found
+
+
+def filters_of(inventory: Inventory) -> Mapping[str, Filter]:
+    """Return the filters that look something up in the inventory."""
+
+    def head(name: object) -> str:
+        """Return the name of the head that holds a dataset's pool; an unknown pool is an error."""
+        return inventory.host_for_pool(Dataset.parse(str(name).partition("@")[0]).pool).name
+
+    def pools(name: object) -> list[str]:
+        """Return the pools of another head; one that is unknown, or has none named, is an error."""
+        host = inventory.hosts.get(str(name))
+        if host is None:
+            fix = hint(str(name), inventory.hosts, "heads")
+            raise InventoryError(f"no head is named {str(name)!r}", where=inventory.path, fix=fix)
+        if not host.pools:
+            fix = "set the host variable `pools`"
+            raise InventoryError(f"the pools of {host.name} are not known", where=inventory.path, fix=fix)
+        return list(host.pools)
+
+    return {"head": head, "pools": pools}
 
 
 def _learnt(plays: Sequence[Play]) -> set[str]:

@@ -17,7 +17,7 @@ def value_of(result: ItemResult) -> dict[str, Json]:
     data = result.data if isinstance(result.data, Mapping) else {}
     value: dict[str, Json] = {
         **{name: each for name, each in data.items() if name != "ansible_facts"},
-        "changed": result.status is Status.CHANGED or (result.status is Status.FAILED and bool(data.get("changed"))),
+        "changed": result.status is Status.CHANGED or (result.status is Status.FAILED and bool(result.changes)),
         "failed": result.status is Status.FAILED,
     }
     if result.status is Status.SKIPPED:

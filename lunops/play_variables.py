@@ -1,8 +1,9 @@
 """Which variables a task sees on a head, and which of two of the same name wins: Ansible's order.
 
 The weakest first: inventory, facts, the play's `vars`, its `vars_files`, the blocks' and the task's own `vars`, what
-`set_fact` and `register` have set, `-e`, and what lunops itself says, such as `inventory_hostname`. What the authors
-wrote (`trusted`) may hold expressions, which are filled in when they are used; what a run has learnt is data.
+`set_fact` and `register` have set, what lunops itself says, such as `inventory_hostname`, and `-e`. What the authors
+wrote (`trusted`) may hold expressions, which are filled in when they are used; what a run has learnt, and what `-e`
+gives, is data.
 """
 
 from __future__ import annotations
@@ -78,11 +79,7 @@ class Variables:
         plain |= self._said
         plain["hostvars"] = self._hostvars
         plain |= more or {}
-        for name in self._extra:
-            plain.pop(name, None)
-        for name in plain:
-            trusted.pop(name, None)
-        trusted |= self._extra
+        plain |= self._extra  # as data: who gives a list of nodes must not be able to run an expression
         return Lazy(trusted, plain, play.where if play else {}, self._expressions)
 
     def hostvars(self, name: str) -> Mapping[str, Json]:

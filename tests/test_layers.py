@@ -21,11 +21,12 @@ CORE_LAYERS = (
     "typed inventory_range inventory_ini inventory_host inventory render validate fragment_bounds fragment_model "
     "fragment_rules fragment yaml_source",
     "modules recap",
-    "playbook_model playbook",
+    "playbook_model",
     "playbook_expressions playbook_notes playbook_values playbook_refused playbook_inherit playbook_loop "
     "playbook_arguments playbook_task playbook_import playbook_nodes playbook_notify playbook_play playbook_reader "
     "playbook_writer playbook_select listing",
-    "planner_task planner_playbook planner",
+    "playbook_walk planner_task play_variables play_expand play_results play_prepare",
+    "planner_playbook planner",
 )
 OUTER_LAYERS = (
     "agent",
@@ -33,7 +34,7 @@ OUTER_LAYERS = (
     "vault_keys",
     "connections",
     "relay_stream relay_tasks relay",
-    "doctor head_run runner",
+    "doctor head_run runner play",
     "store_file store_rows store job_engine engine_pace engine",
     "jobs",
     "v1_status web",

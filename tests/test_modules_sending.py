@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lunops import playbook
 from lunops.errors import InputError
 from lunops.inventory import parse
 from lunops.model import Item, Plan
 from lunops.modules import MODULES, Context
 from lunops.planner import plan_playbook
+from lunops.playbook_reader import read_playbook
 from lunops.resources import load_templates, playbook_folder
 
 INVENTORY = parse(
@@ -29,7 +29,7 @@ def item(args: Any, *, run: str = "") -> Item:
 
 def replicate(**variables: Any) -> Plan:
     path = playbook_folder() / "replicate-image.yml"
-    book = playbook.parse(path.read_text("utf-8"), str(path))
+    book = read_playbook(path.read_text("utf-8"), str(path))
     return plan_playbook(book, INVENTORY, None, variables, templates=load_templates(), run="r1")
 
 
