@@ -28,16 +28,20 @@ def check_operation(operator: str, left: object, right: object) -> None:
     elif operator == "**" and isinstance(left, int) and isinstance(right, int):
         if right > 0 and left.bit_length() * right > _MOST_BITS:
             raise _too_large(f"the power {right}")
-    elif operator == "%" and isinstance(left, str) and _WIDTH.search(left):
-        raise _too_large(f"the format {left!r:.80}")
+    elif operator == "%" and isinstance(left, str):
+        check_format(left)
 
 
 def check_call(name: str, owner: object, args: Iterable[object]) -> None:
     """Raise `BadValueError` where a method of a text would fill it up to a width that is too large."""
     if isinstance(owner, str) and name in _FILLING:
         check_widths(args)
-    if isinstance(owner, str) and name in ("format", "format_map") and _WIDTH.search(owner):
-        raise _too_large(f"the format {owner!r:.80}")
+
+
+def check_format(pattern: str) -> None:
+    """Raise `BadValueError` for a format with a width that is too large, or that comes as a value."""
+    if _WIDTH.search(pattern):
+        raise _too_large(f"the format {pattern!r:.80}")
 
 
 def check_widths(values: Iterable[object]) -> None:

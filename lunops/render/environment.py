@@ -15,7 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from lunops.errors import TemplateError
 from lunops.near import hint
-from lunops.render.bounds import at_most, check_call, check_operation
+from lunops.render.bounds import at_most, check_call, check_format, check_operation
 from lunops.render.filters import FILTERS, WIDTHS
 from lunops.render.globals import GLOBALS
 from lunops.render.held import Held, Missing, settle, trip
@@ -62,9 +62,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
         check_call(getattr(__obj, "__name__", ""), getattr(__obj, "__self__", None), args)
         return super().call(__context, __obj, *args, **named)
 
-    def parse(self, source: str, name: str | None = None, filename: str | None = None) -> jinja_nodes.Template:
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """Return what stands for the methods `format` of texts, with their widths checked."""
+        found: Callable[..., str] | None = super().wrap_str_format(value)
+        if found is not None:
+            check_format(value.__self__)
+        return found
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> jinja_nodes.Template:
         """Return the source's tree; a filter or test that is not there is an error also where it is never come by."""
-        tree = super().parse(source, name, filename)
+        tree = super()._parse(source, name, filename)
         check_names(self, tree, name or "")
         return tree
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from lunops.render.bounds import check_operation, check_widths
+from lunops.render.bounds import check_format, check_widths
 from lunops.render.filters_data import DATA_FILTERS, json_of
 from lunops.render.filters_lists import LIST_FILTERS
 from lunops.render.filters_names import NAME_FILTERS, pool_of
@@ -28,7 +28,7 @@ def _widths(*args: object, **named: object) -> None:
 
 
 def _format(pattern: object, *_args: object, **_named: object) -> None:
-    check_operation("%", str(pattern), ())
+    check_format(str(pattern))
 
 
 # What is asked before some of Jinja's own, which would else fill a text up to any width.

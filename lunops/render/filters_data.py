@@ -22,7 +22,7 @@ from lunops.yaml_source import read
 
 _HASHES = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 # Texts that a reader of YAML 1.1 (Ansible, many tools on a head) would take for something else.
-_OTHER_IN_1_1 = re.compile(r"(y|n|yes|no|on|off)\Z|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?\Z|0[0-7_]+\Z", re.I)
+_OTHER_IN_1_1 = re.compile(r"(yes|no|on|off)\Z|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?\Z|0[0-7_]+\Z", re.I)
 
 
 def json_of(value: object) -> str:

@@ -143,4 +143,7 @@ def settle(value: object) -> Json:
         return [settle(each) for each in value if each is not OMIT]
     if value is OMIT:
         return OMIT
+    if callable(value):
+        fix = "call it with ( ), or write x['name'] for a key of that name"
+        raise TemplateError(f"this gives no data, but a {type(value).__name__}", fix=fix)
     raise TypeError(f"{value!r} is no data, but a {type(value).__name__}")
