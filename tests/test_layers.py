@@ -18,15 +18,16 @@ CORE_LAYERS = (
     "errors near together",
     "names",
     "model",
-    "typed inventory_range inventory_ini inventory_host inventory render validate fragment_bounds fragment_model "
-    "fragment_rules fragment yaml_source",
+    "typed inventory_range inventory_raw inventory_settings inventory_ini inventory_yaml inventory_groups "
+    "inventory_host inventory_pattern inventory_records inventory_write inventory render validate "
+    "fragment_bounds fragment_model fragment_rules fragment yaml_source",
     "modules recap",
     "playbook_model playbook",
     "planner_task planner_playbook planner",
 )
 OUTER_LAYERS = (
     "agent",
-    "agent_bundle sim resources settings pki",
+    "agent_bundle sim resources settings pki inventory_files",
     "connections",
     "relay_stream relay_tasks relay",
     "doctor head_run runner",
