@@ -1,154 +1,221 @@
-"""The inventory: which heads there are, how they are reached, which pools they hold, and who is meant by a pattern."""
+"""Read an inventory: from the texts of its sources to heads, each with its settings and variables."""
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from lunops import inventory_ini
-from lunops.errors import InventoryError
-from lunops.inventory_host import Source, build
-from lunops.inventory_ini import ALL, UNGROUPED, RawInventory
+from lunops import inventory_ini, inventory_yaml
+from lunops.errors import InventoryError, LunopsError
+from lunops.inventory_groups import Groups
+from lunops.inventory_host import Layer, build, layer
+from lunops.inventory_range import expand
+from lunops.inventory_raw import ALL, UNGROUPED, Given, Raw, Variables
+from lunops.inventory_records import Group, Inventory, Origin
+from lunops.inventory_write import write
 from lunops.model import Host
-from lunops.near import hint
+from lunops.together import raise_all
+
+__all__ = ["Group", "Inventory", "Origin", "Text", "VariablesText", "combine", "parse", "write"]
+
+_LOCALHOST = "localhost"
+_HOST_LIST = Path("-i")  # where what stands on the command line comes from
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inventory:
-    """The heads by name, in the order of the file, and the groups with the names of all heads in them."""
+class Text:
+    """A source of an inventory: a file's text, or a list of hosts (`h1,h2,`) where there is no path."""
 
-    path: str
-    hosts: Mapping[str, Host]
-    groups: Mapping[str, tuple[str, ...]]
+    text: str
+    path: Path | None = None
 
-    def select(self, pattern: str) -> tuple[Host, ...]:
-        """Return the heads that a pattern names, in the order of the file.
 
-        Names, groups, globs and `all`, joined by `,` or `:`; `!x` takes away, `&x` keeps only those also in x.
-        Raises `InventoryError` where a part names nothing, or nothing is left.
-        """
-        parts = [part.strip() for part in re.split(r"[,:]", pattern) if part.strip()]
-        plain = [part for part in parts if part[0] not in "!&"]
-        chosen = set(self.hosts) if parts and not plain else set().union(*map(self._named, plain))
-        for part in parts:
-            if part.startswith("&"):
-                chosen &= self._named(part[1:])
-        for part in parts:
-            if part.startswith("!"):
-                chosen -= self._named(part[1:])
-        if not chosen:
-            raise InventoryError(
-                f"{pattern!r} names no head", where=self.path, fix=hint(pattern, self._words(), "heads and groups")
-            )
-        return tuple(host for name, host in self.hosts.items() if name in chosen)
+@dataclass(frozen=True, kw_only=True)
+class VariablesText:
+    """The text of a file of variables in `host_vars` or `group_vars`."""
 
-    def host_for_pool(self, pool: str) -> Host:
-        """Return the head that holds the pool; raises `InventoryError` that names the nearest one."""
-        for host in self.hosts.values():
-            if pool in host.pools:
-                return host
-        fix = hint(pool, (known for host in self.hosts.values() for known in host.pools), "pools")
-        if odd := [name for name, host in self.hosts.items() if "pool" in host.variables and not host.pools]:
-            fix = f"{odd[0]} sets the variable 'pool'; did you mean 'pools'?"
-        raise InventoryError(f"no head has the pool {pool!r}", where=self.path, fix=fix)
+    kind: Literal["host", "group"]
+    name: str  # the host's or group's
+    text: str
+    path: Path
+    folder: Path  # the one that has `host_vars` or `group_vars` in it: where relative paths start
+    beside: Literal["inventory", "playbook"] = "inventory"
 
-    def _named(self, part: str) -> set[str]:
-        if part in self.hosts:
-            return {part}
-        if part in self.groups:
-            return set(self.groups[part])
-        found = set(fnmatch.filter(self.hosts, part))
-        for group in fnmatch.filter(self.groups, part) if set(part) & set("*?[") else ():
-            found |= set(self.groups[group])
-        if not found:
-            raise InventoryError(
-                f"no head or group is named {part!r}",
-                where=self.path,
-                fix=hint(part, self._words(), "heads and groups"),
-            )
-        return found
 
-    def _words(self) -> list[str]:
-        return [*self.hosts, *self.groups]
+# From the names of hosts and of groups to the files of variables for them.
+FindVariables = Callable[[Collection[str], Collection[str]], Sequence[VariablesText]]
 
 
 def parse(text: str, path: Path) -> Inventory:
-    """Return the inventory in a file's text; `path` is for messages, and where relative paths start.
+    """Return the inventory in a file's text, which is INI or YAML.
 
-    Raises `InventoryError` naming file and line.
+    `path` is for messages, and where relative paths start. Raises `InventoryError` with every error that there is,
+    each with file and line.
     """
-    raw = inventory_ini.read(text.removeprefix("\ufeff"), str(path))
-    groups = _groups(raw, path)
-    hosts = {name: build(_source(name, raw, groups), path) for name in raw.hosts}
-    if not hosts:
-        raise InventoryError(
-            "the inventory names no head", where=str(path), fix="write NAME key=value …, a head a line"
-        )
-    _refuse_shared_pools(hosts, raw, path)
-    members = {group: tuple(name for name in hosts if name in inside) for group, inside in groups.items()}
-    return Inventory(path=str(path), hosts=hosts, groups=members)
+    return combine([Text(text=text, path=path)])
 
 
-def _groups(raw: RawInventory, path: Path) -> dict[str, set[str]]:
-    """Return, for each group, the hosts in it and below it."""
-    known = {ALL, UNGROUPED, *raw.members, *raw.children}
-    for group, line in raw.variable_lines.items():
-        if group not in known:
-            raise InventoryError(
-                f"there is no group {group!r} to give variables to",
-                where=f"{path}:{line}",
-                fix=hint(group, known, "groups"),
+def _no_files(_hosts: Collection[str], _groups: Collection[str]) -> Sequence[VariablesText]:
+    return ()
+
+
+def combine(sources: Sequence[Text], variables: FindVariables = _no_files) -> Inventory:
+    """Return the inventory that several sources make together; what comes later wins.
+
+    `variables` gives the files of variables there are for these hosts and groups: the weaker folder first, and the
+    files of one host or group in the order in which they count. Raises `InventoryError` with every error there is.
+    """
+    raw = Raw()
+    for source in sources:
+        raw.sources += 1
+        _read(source, raw)
+    raw.finish()
+    names = ", ".join(dict.fromkeys(str(source.path or source.text) for source in sources))
+    if not raw.hosts and not raw.errors:
+        fix = "write NAME key=value …, a head a line"
+        raise InventoryError("the inventory names no head", where=names, fix=fix)
+    groups = Groups(raw)
+    files = _Files(variables({*raw.hosts, _LOCALHOST}, raw.groups), raw)
+    layers = _Layers(raw, groups, files)
+    hosts: dict[str, Host] = {}
+    of_hosts: dict[str, tuple[Layer, ...]] = {}
+    for name in raw.hosts:
+        mine = groups.of_host(name)
+        of_hosts[name] = layers.of_host(name, mine)
+        hosts[name] = build(name, sorted(mine), of_hosts[name], raw.folders[name], raw.errors)
+    raw.errors.extend(_shared_pools(hosts, raw.places))
+    localhost = None
+    if _LOCALHOST not in hosts:
+        of_hosts[_LOCALHOST] = layers.of_localhost()
+        localhost = build(_LOCALHOST, (), of_hosts[_LOCALHOST], Path(), raw.errors)
+    raise_all(raw.errors)
+    return Inventory(
+        path=names,
+        hosts=hosts,
+        groups=groups.members(),
+        tree={
+            name: Group(
+                hosts=tuple(groups.direct(name)),
+                children=tuple(groups.children(name)),
+                variables={variable: given[-1].value for variable, given in group.variables.items()},
+                priority=group.priority,
             )
-    for children in raw.children.values():
-        for child, line in children.items():
-            if child not in known:
-                raise InventoryError(
-                    f"there is no group {child!r}", where=f"{path}:{line}", fix=hint(child, known, "groups")
-                )
-    groups = {group: _below(group, raw, path, ()) for group in sorted(known - {ALL, UNGROUPED})}
-    groups[UNGROUPED] = set(raw.hosts).difference(*groups.values())
-    groups[ALL] = set(raw.hosts)
-    return groups
+            for name, group in raw.groups.items()
+        },
+        localhost=localhost,
+        layers=of_hosts,
+    )
 
 
-def _below(group: str, raw: RawInventory, path: Path, above: tuple[str, ...]) -> set[str]:
-    found = set(raw.members.get(group, ()))
-    for child, line in raw.children.get(group, {}).items():
-        if child in (group, *above):
-            circle = " > ".join((*above, group, child))
-            raise InventoryError(f"a group is in itself: {circle}", where=f"{path}:{line}", fix="take it out once")
-        found |= _below(child, raw, path, (*above, group))
-    return found
+def _read(source: Text, raw: Raw) -> None:
+    if source.path is None:
+        try:
+            names = [name for word in source.text.split(",") for name in expand(word.strip(), "-i") if name]
+            raw.add_hosts(UNGROUPED, names, "-i", Path())
+        except InventoryError as error:
+            raw.errors.append(error)
+        return
+    text = source.text.removeprefix("\ufeff")
+    reader = inventory_yaml if inventory_yaml.is_yaml(source.path, text) else inventory_ini
+    reader.read(text, source.path, raw)
 
 
-def _depth(group: str, raw: RawInventory) -> int:
-    """Return how far below `all` a group stands: one more than the deepest group that it is in."""
-    return 1 + max((_depth(parent, raw) for parent, children in raw.children.items() if group in children), default=0)
+class _Files:
+    """What the files of variables say: by kind, place and folder, for each host or group."""
+
+    def __init__(self, variables: Sequence[VariablesText], raw: Raw) -> None:
+        self.folders: dict[str, list[Path]] = {"inventory": [], "playbook": []}
+        self._found: dict[tuple[str, str, Path, str], Variables] = {}
+        for each in variables:
+            raw.sources += 1
+            read = inventory_yaml.read_variables(each.text, each.path, raw, each.folder)
+            mine = self._found.setdefault((each.kind, each.beside, each.folder, each.name), {})
+            for name, given in read.items():
+                mine[name] = (*mine.get(name, ()), *given)
+            if each.folder not in self.folders[each.beside]:
+                self.folders[each.beside].append(each.folder)
+
+    def get(self, kind: str, beside: str, folder: Path, name: str) -> Variables:
+        return self._found.get((kind, beside, folder, name), {})
 
 
-def _source(name: str, raw: RawInventory, groups: Mapping[str, set[str]]) -> Source:
-    """Return where the host's variables come from, the weakest first: `all`, its groups, then its own line.
+class _Layers:
+    """The layers of each host, in Ansible's order; those of a group are made once."""
 
-    As in Ansible, a group comes before those that stand deeper, and the equally deep come in alphabetical order.
-    """
-    mine = [group for group, members in groups.items() if name in members and group not in (ALL, UNGROUPED)]
-    order = sorted(mine, key=lambda group: (_depth(group, raw), group))
-    everywhere = (ALL, UNGROUPED) if name in groups[UNGROUPED] else (ALL,)
-    layers = [(f"group {group}", raw.variables.get(group, {})) for group in (*everywhere, *order)]
-    return Source(name=name, groups=tuple(sorted(mine)), layers=(*layers, (name, raw.hosts[name])))
+    def __init__(self, raw: Raw, groups: Groups, files: _Files) -> None:
+        self._raw = raw
+        self._groups = groups
+        self._files = files
+        self._made: dict[tuple[str, ...], Layer] = {}
+
+    def of_host(self, name: str, groups: Sequence[str]) -> tuple[Layer, ...]:
+        """Return the layers of a host that is in these groups, the weakest first."""
+        return (
+            *self._of_groups(groups),
+            *self._one(f"the inventory's line of {name}", self._raw.hosts[name]),
+            *self._files_of("host", "inventory", [name]),
+            *self._files_of("host", "playbook", [name]),
+        )
+
+    def of_localhost(self) -> tuple[Layer, ...]:
+        """Return the layers of the machine that lunops runs on, where it is not in the inventory."""
+        known = {"ansible_connection": "local", "ansible_python_interpreter": "python3"}
+        own: Variables = {
+            name: (Given(value=value, where="lunops", source=0, folder=Path()),) for name, value in known.items()
+        }
+        return (
+            *self._of_groups([]),
+            *self._one("what lunops knows of localhost", own),
+            *self._files_of("host", "inventory", [_LOCALHOST]),
+            *self._files_of("host", "playbook", [_LOCALHOST]),
+        )
+
+    def _of_groups(self, groups: Sequence[str]) -> tuple[Layer, ...]:
+        return (
+            *(each for group in (ALL, *groups) for each in self._group(group)),
+            *self._files_of("group", "inventory", [ALL]),
+            *self._files_of("group", "playbook", [ALL]),
+            *self._files_of("group", "inventory", groups),
+            *self._files_of("group", "playbook", groups),
+        )
+
+    def _group(self, group: str) -> tuple[Layer, ...]:
+        if (group,) not in self._made:
+            self._made[(group,)] = layer(f"group {group}", self._raw.groups[group].variables, self._raw.errors)
+        made = self._made[(group,)]
+        return (made,) if made.variables else ()
+
+    def _files_of(self, kind: str, beside: str, names: Sequence[str]) -> tuple[Layer, ...]:
+        """Return the layers of files: folder by folder, and in each in the order of the names."""
+        found = []
+        for folder in self._files.folders[beside]:
+            for name in names:
+                key = (kind, beside, str(folder), name)
+                if key not in self._made:
+                    words = f"{kind}_vars of {name}, beside the {beside}"
+                    self._made[key] = layer(words, self._files.get(kind, beside, folder, name), self._raw.errors)
+                if self._made[key].variables:
+                    found.append(self._made[key])
+        return tuple(found)
+
+    def _one(self, words: str, variables: Mapping[str, tuple[Given, ...]]) -> tuple[Layer, ...]:
+        return (layer(words, variables, self._raw.errors),) if variables else ()
 
 
-def _refuse_shared_pools(hosts: Mapping[str, Host], raw: RawInventory, path: Path) -> None:
+def _shared_pools(hosts: Mapping[str, Host], places: Mapping[str, str]) -> list[LunopsError]:
     """Refuse a pool that two heads claim: which of them a clone goes to must never be a guess."""
     owners: dict[str, str] = {}
+    errors: list[LunopsError] = []
     for name, host in hosts.items():
         for pool in host.pools:
             if (other := owners.setdefault(pool, name)) != name:
-                raise InventoryError(
-                    f"the pool {pool!r} is on two heads, {other} (line {raw.host_lines[other]}) and {name}",
-                    where=f"{path}:{raw.host_lines[name]}",
-                    fix="a pool is imported on one head at a time: take it from the other",
+                errors.append(
+                    InventoryError(
+                        f"the pool {pool!r} is on two heads, {other} ({places[other]}) and {name}",
+                        where=places[name],
+                        fix="a pool is imported on one head at a time: take it from the other",
+                    )
                 )
+    return errors

@@ -1,72 +1,32 @@
-"""Read the lines of an inventory file into groups and hosts with their variables, still as text."""
+"""Read the lines of an inventory file into groups and hosts with their variables."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 from lunops.errors import InventoryError
 from lunops.inventory_range import expand
+from lunops.inventory_raw import GROUP_NAME, UNGROUPED, Given, Raw
+from lunops.inventory_settings import value_of
 from lunops.near import hint
 
 _KINDS = ("vars", "children")
 _SECTION = re.compile(r"\[\s*([^\]:]+?)\s*(?::\s*([^\]]*?)\s*)?\]\s*(?:[#;].*)?\Z")
-_GROUP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,252}\Z")  # as long as a name of DNS
-_HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _QUOTED = re.compile(r"""(['"])(.*)\1\s*(?:#.*)?\Z""")
-ALL, UNGROUPED = "all", "ungrouped"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """A variable's value as it was written, and where."""
-
-    text: str
-    line: int
-
-
-Variables = dict[str, Given]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RawInventory:
-    """The file's content: what stands where, nothing resolved."""
-
-    hosts: dict[str, Variables] = field(default_factory=dict)  # in the order of the file
-    host_lines: dict[str, int] = field(default_factory=dict)  # where each host is first named
-    members: dict[str, list[str]] = field(default_factory=dict)  # group → the hosts right in it
-    children: dict[str, dict[str, int]] = field(default_factory=dict)  # group → group in it → line
-    variables: dict[str, Variables] = field(default_factory=dict)  # group → its variables
-    variable_lines: dict[str, int] = field(default_factory=dict)  # group → where its [group:vars] stands
-
-
-def read(text: str, path: str) -> RawInventory:
-    """Return what the file's lines say; raises `InventoryError` naming the line."""
-    raw = RawInventory()
-    group, kind = UNGROUPED, ""
+def read(text: str, path: Path, raw: Raw) -> None:
+    """Take in what the file's lines say; each line that is wrong is an error that names it."""
+    reader = _Reader(path, raw)
     for number, line in _lines(text):
-        where = f"{path}:{number}"
-        if line.startswith("["):
-            group, kind = _section(line, where)
-            if kind == "vars":
-                raw.variable_lines.setdefault(group, number)
-            elif kind == "children":
-                raw.children.setdefault(group, {})
-            else:
-                raw.members.setdefault(group, [])
-        elif kind == "vars":
-            _add(raw.variables.setdefault(group, {}), *_assignment(line, where), number, f"{path}", f"group {group}")
-        elif kind == "children":
-            name = line.split("#")[0].strip()
-            if not _GROUP_NAME.match(name):
-                raise InventoryError(f"{name!r} is not a group's name", where=where, fix="write one group a line")
-            raw.children[group].setdefault(name, number)
-        else:
-            _host(raw, group, line, number, path)
-    return raw
+        try:
+            reader.take(line, f"{path}:{number}")
+        except InventoryError as error:
+            raw.errors.append(error)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -77,10 +37,65 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, stripped
 
 
-def _section(line: str, where: str) -> tuple[str, str]:
+@dataclass(kw_only=True)
+class _Section:
+    group: str = UNGROUPED
+    kind: str = ""
+    is_bad: bool = False  # its head is wrong, so that its lines mean nothing
+
+
+class _Reader:
+    def __init__(self, path: Path, raw: Raw) -> None:
+        self._raw = raw
+        self._folder = path.parent
+        self._section = _Section()
+
+    def take(self, line: str, where: str) -> None:
+        """Take in one line."""
+        group, kind = self._section.group, self._section.kind
+        if line.startswith("["):
+            self._section = _Section(is_bad=True)
+            group, kind = _head(line, where)
+            self._section = _Section(group=group, kind=kind)
+            (self._raw.mention if kind == "vars" else self._raw.declare)(group, where)
+        elif self._section.is_bad:
+            return
+        elif kind == "vars":
+            name, value = _assignment(line, where)
+            self._raw.set_group(group, name, self._given(name, value, where))
+        elif kind == "children":
+            name = line.split("#")[0].strip()
+            if not GROUP_NAME.match(name):
+                raise InventoryError(f"{name!r} is not a group's name", where=where, fix="write one group a line")
+            self._raw.add_child(group, name, where)
+        else:
+            self._hosts(group, line, where)
+
+    def _hosts(self, group: str, line: str, where: str) -> None:
+        try:
+            name, *words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise InventoryError(
+                f"the line does not end: {error}".lower(), where=where, fix="close the quote"
+            ) from error
+        hosts = self._raw.add_hosts(group, expand(name, where), where, self._folder)
+        for word in words:
+            key, equals, value = word.partition("=")
+            if not equals:
+                raise InventoryError(
+                    f"{word!r} after {name} is no variable", where=where, fix="write NAME key=value …, a head a line"
+                )
+            self._raw.set_host(hosts, key, self._given(key, value, where))
+
+    def _given(self, name: str, text: str, where: str) -> Given:
+        return Given(value=value_of(name, text), where=where, source=self._raw.sources, folder=self._folder)
+
+
+def _head(line: str, where: str) -> tuple[str, str]:
+    """Return the group and the kind of a section."""
     match = _SECTION.match(line)
     name, kind = (match[1], match[2] or "") if match else ("", "")
-    if match is None or not _GROUP_NAME.match(name):
+    if match is None or not GROUP_NAME.match(name):
         raise InventoryError(
             f"{line!r} is not a group", where=where, fix="write [GROUP], [GROUP:vars] or [GROUP:children]"
         )
@@ -95,52 +110,4 @@ def _assignment(line: str, where: str) -> tuple[str, str]:
     if not equals:
         raise InventoryError(f"{line!r} sets nothing", where=where, fix="write NAME=VALUE")
     quoted = _QUOTED.match(value)
-    return _variable(name, where), quoted[2] if quoted else re.sub(r"\s+#.*", "", value)
-
-
-def _host(raw: RawInventory, group: str, line: str, number: int, path: str) -> None:
-    where = f"{path}:{number}"
-    try:
-        name, *words = shlex.split(line, comments=True)
-    except ValueError as error:
-        raise InventoryError(f"the line does not end: {error}".lower(), where=where, fix="close the quote") from error
-    names = expand(name, where)
-    for each in names:
-        if not _HOST_NAME.match(each):
-            raise InventoryError(
-                f"{each!r} is not a head's name",
-                where=where,
-                fix="write NAME key=value …; the name has letters, digits and . _ - only",
-            )
-        raw.hosts.setdefault(each, {})
-        raw.host_lines.setdefault(each, number)
-        members = raw.members.setdefault(group, [])
-        if each not in members:
-            members.append(each)
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InventoryError(
-                f"{word!r} after {name} is no variable", where=where, fix="write NAME key=value …, a head a line"
-            )
-        for each in names:
-            _add(raw.hosts[each], _variable(key, where), value, number, path, each)
-
-
-def _variable(name: str, where: str) -> str:
-    if not _VARIABLE.match(name):
-        raise InventoryError(
-            f"{name!r} is not a variable's name", where=where, fix="write letters, digits and _, a letter first"
-        )
-    return name
-
-
-def _add(variables: Variables, name: str, value: str, line: int, path: str, owner: str) -> None:
-    there = variables.get(name)
-    if there is not None and (there.text != value or there.line == line):
-        raise InventoryError(
-            f"{name!r} of {owner} is given twice: {there.text!r} in line {there.line}, and here {value!r}",
-            where=f"{path}:{line}",
-            fix="keep one of them",
-        )
-    variables[name] = Given(text=value, line=line)
+    return name, quoted[2] if quoted else re.sub(r"\s+#.*", "", value)

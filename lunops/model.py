@@ -44,7 +44,7 @@ class Host:
     private_key: Path | None = None
     known_hosts: Path | None = None
     become: bool = False
-    become_user: str = ""  # empty: root
+    become_user: str = ""  # whose rights `become` gives; empty: root
     python: str = "python3"  # the interpreter on the head
     pools: tuple[str, ...] = ()
     portals: tuple[Portal, ...] = (Portal(address="0.0.0.0", port=3260),)

@@ -18,8 +18,9 @@ CORE_LAYERS = (
     "errors near together",
     "names",
     "model",
-    "typed inventory_range inventory_ini inventory_host inventory render validate fragment_bounds fragment_model "
-    "fragment_rules fragment yaml_source",
+    "typed inventory_range inventory_raw inventory_settings inventory_ini inventory_yaml inventory_groups "
+    "inventory_host inventory_pattern inventory_records inventory_write inventory render validate "
+    "fragment_bounds fragment_model fragment_rules fragment yaml_source",
     "modules recap",
     "playbook_model",
     "playbook_expressions playbook_notes playbook_values playbook_refused playbook_inherit playbook_loop "
@@ -30,7 +31,7 @@ CORE_LAYERS = (
 )
 OUTER_LAYERS = (
     "agent",
-    "agent_bundle sim resources settings settings_run pki vault mask",
+    "agent_bundle sim resources settings settings_run pki vault mask inventory_files",
     "vault_keys",
     "connections",
     "relay_stream relay_tasks relay",

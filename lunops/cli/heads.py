@@ -31,6 +31,27 @@ def on_heads(command: F) -> F:
     return command
 
 
+def in_inventory(command: F) -> F:
+    """Give a command the options -i, which may be repeated, and --playbook-dir."""
+    for option in (
+        click.option(
+            "--playbook-dir",
+            type=click.Path(path_type=Path, file_okay=False, exists=True),
+            help="Read host_vars and group_vars there, too, as a playbook in it does.",
+        ),
+        click.option(
+            "-i",
+            "--inventory",
+            "sources",
+            multiple=True,
+            required=True,
+            help="A file, a folder of them, or heads (h1,h2,); may be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @dataclass(frozen=True, kw_only=True)
 class Heads:
     """The heads that a command is for."""

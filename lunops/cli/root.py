@@ -8,7 +8,7 @@ import click
 
 import lunops
 from lunops.cli.config import config_command
-from lunops.cli.heads import on_heads, read_heads
+from lunops.cli.heads import in_inventory, on_heads, read_heads
 from lunops.cli.vault_group import vault
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -147,6 +147,49 @@ def serve(config: Path) -> int:
     from lunops.serve import serve as serve_forever
 
     serve_forever(config)
+    return 0
+
+
+@root.group("inventory")
+def inventory_group() -> None:
+    """Show what an inventory comes to, as ansible-inventory does."""
+
+
+@inventory_group.command("list")
+@in_inventory
+@click.option("-l", "--limit", help="Only these heads.")
+def inventory_list(sources: tuple[str, ...], playbook_dir: Path | None, limit: str | None) -> int:
+    """Print groups and the variables of all heads, as JSON in the shape of `ansible-inventory --list`."""
+    from lunops.cli.inventory import as_json, listing
+    from lunops.inventory_files import load
+
+    click.echo(as_json(listing(load(sources, playbook_folder=playbook_dir), limit)))
+    return 0
+
+
+@inventory_group.command("graph")
+@in_inventory
+@click.argument("group", default="all")
+@click.option("--vars", "with_variables", is_flag=True, help="Show variables, too.")
+def inventory_graph(sources: tuple[str, ...], playbook_dir: Path | None, group: str, with_variables: bool) -> int:
+    """Draw the groups and heads below a GROUP, or all."""
+    from lunops.cli.inventory import graph
+    from lunops.inventory_files import load
+
+    for line in graph(load(sources, playbook_folder=playbook_dir), group, with_variables=with_variables):
+        click.echo(line)
+    return 0
+
+
+@inventory_group.command("host")
+@in_inventory
+@click.argument("name")
+def inventory_host(sources: tuple[str, ...], playbook_dir: Path | None, name: str) -> int:
+    """Print the variables of a head, as JSON."""
+    from lunops.cli.inventory import as_json
+    from lunops.inventory_files import load
+
+    click.echo(as_json(load(sources, playbook_folder=playbook_dir).given(name)))
     return 0
 
 
