@@ -9,6 +9,7 @@ import click
 import lunops
 from lunops.cli.config import config_command
 from lunops.cli.heads import on_heads, read_heads
+from lunops.cli.trust_command import trust_command
 from lunops.cli.vault_group import vault
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -25,6 +26,7 @@ def root() -> None:
 
 
 root.add_command(vault)
+root.add_command(trust_command)
 root.add_command(config_command)
 
 
