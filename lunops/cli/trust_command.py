@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lunops.cli.completion import complete_head
 from lunops.errors import InventoryError
 from lunops.near import hint
 
@@ -13,7 +14,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("trust")
-@click.argument("head")
+@click.argument("head", shell_complete=complete_head)
 @click.option("-i", "--inventory", required=True, type=_FILE, help="The inventory file.")
 @click.option("--fingerprint", "fingerprints", multiple=True, help="SHA256:…, as the head's administrator told it.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; only together with --fingerprint.")
