@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from lunops.cli.completion import complete_limit
 from lunops.model import HeadPlan, Host, ItemResult, Json, Plan, RunResult, Task
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,7 +25,12 @@ def on_heads(command: F) -> F:
         click.option(
             "-f", "--forks", default=8, show_default=True, type=click.IntRange(1, 1000), help="Heads at once."
         ),
-        click.option("-l", "--limit", help="Only these heads: names, groups, globs, joined by commas."),
+        click.option(
+            "-l",
+            "--limit",
+            shell_complete=complete_limit,
+            help="Only these heads: names, groups, globs, joined by commas.",
+        ),
         click.option("-i", "--inventory", required=True, type=_FILE, help="The inventory file."),
     ):
         command = option(command)

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 import lunops
+from lunops.cli.completion import complete_limit, complete_playbook, completion_command
 from lunops.cli.config import config_command
 from lunops.cli.heads import in_inventory, on_heads, read_heads
+from lunops.cli.trust_command import trust_command
 from lunops.cli.vault_group import vault
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -25,13 +27,20 @@ def root() -> None:
 
 
 root.add_command(vault)
+root.add_command(trust_command)
 root.add_command(config_command)
+root.add_command(completion_command)
 
 
 @root.command("run")
-@click.argument("plan", type=_FILE)
+@click.argument("plan", type=_FILE, shell_complete=complete_playbook)
 @click.option("-i", "--inventory", required=True, type=_FILE, help="The inventory file.")
-@click.option("-l", "--limit", help="Only these heads: names, groups, globs, joined by commas; !NAME takes one away.")
+@click.option(
+    "-l",
+    "--limit",
+    shell_complete=complete_limit,
+    help="Only these heads: names, groups, globs, joined by commas; !NAME takes one away.",
+)
 @click.option("-C", "--check", is_flag=True, help="Change nothing; say what would be changed.")
 @click.option("-D", "--diff", is_flag=True, help="Show every change.")
 @click.option("-e", "--extra-vars", multiple=True, help="NAME=VALUE (as JSON, else text), a JSON object, or @FILE.")
