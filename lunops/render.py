@@ -55,6 +55,7 @@ def environment(loader: BaseLoader | None = None, filters: Mapping[str, Filter] 
         undefined=_Missing,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=loader is not None,  # a file ends as its template does
         autoescape=False,  # JSON, not HTML: the json filter does the quoting
     )
     for name in ("lipsum", "cycler", "joiner"):
