@@ -89,12 +89,13 @@ TEXT_PATTERNS: Mapping[str, str] = {
 FREE_PATTERNS: Mapping[str, str] = {FREE: "some text"}
 # JSON of its own kind, by MODULE.FIELD: what is in it is gone through in tests/test_hostile_fragments.py; `vars` reach
 # a fragment only through a template, which makes JSON of them.
-JSON_FIELDS = ("lio_fragment.fragment", "lio_fragment.vars", "debug.msg")  # debug shows any value
+JSON_FIELDS = ("lio_fragment.fragment", "lio_fragment.vars", "debug.msg", "copy.content")  # debug shows any value
 # Plain text that is looked up among what is there, by MODULE.FIELD.
 LOOKED_UP: Mapping[str, str] = {
     "lio_target.template": "lun.json.j2",
     "lio_fragment.template": "lun.json.j2",
     "zfs_send.to": "jbod-02",
+    "template.src": "lun.json.j2",
 }
 
 

@@ -67,6 +67,10 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "meta": {"action": "noop"},
     "command": {"cmd": "true"},
     "shell": {"cmd": "true"},
+    "copy": {"content": "x", "dest": "/srv/file"},
+    "template": {"src": "motd.j2", "dest": "/srv/file"},
+    "file": {"path": "/srv/file"},
+    "stat": {"path": "/srv/file"},
 }
 GENERAL = ("assert", "debug", "fail", "meta", "pause", "set_fact")  # not about a LUN
 ABOUT_SNAPSHOTS = ("zfs_hold", "zfs_release", "zfs_rollback", "zfs_snapshot")
@@ -80,6 +84,7 @@ KEYS = {
     **{name: name for name in GENERAL},
     "command": "true",
     "shell": "true",
+    **dict.fromkeys(("copy", "template", "file", "stat"), "/srv/file"),
     **dict.fromkeys(ABOUT_SNAPSHOTS, "tank/n1@1"),
 }  # the others: the dataset
 

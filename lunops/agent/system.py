@@ -16,6 +16,7 @@ import stat
 import subprocess
 import time
 
+from lunops.agent.files import Files
 from lunops.agent.piped import Piped
 from lunops.agent.processes import Processes, holder_of
 from lunops.agent.started import Started
@@ -47,7 +48,7 @@ class Locked(Exception):
         self.holder = holder
 
 
-class System(Processes):
+class System(Files, Processes):
     """The head as it is."""
 
     def run(self, argv: Sequence[str], timeout_s: float = 300.0) -> Output:

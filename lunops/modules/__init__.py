@@ -9,6 +9,7 @@ from lunops.modules import (
     command,
     device,
     drift,
+    files,
     head,
     lio,
     lio_discovery,
@@ -38,6 +39,7 @@ _FILES = (
     sessions,
     play,
     command,
+    files,
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
@@ -78,6 +79,13 @@ def distinct(items: Sequence[Item]) -> tuple[Item, ...]:
             key = f"{item.key} ({number})"
         found[key] = replace(item, key=key)
     return tuple(found.values())
+
+
+def template_variables(context: Context, own: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return what a template is filled in with: the module's own names, then all that the task sees."""
+    # A ChainMap looks names up one by one, so that only those are filled in that the template asks for.
+    seen = context.host.variables if context.variables is None else context.variables
+    return ChainMap(dict(own), seen)  # type: ignore[arg-type] - it is only read
 
 
 def in_pool_of(host: Host, dataset: Dataset) -> str:

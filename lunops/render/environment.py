@@ -115,6 +115,7 @@ def environment(loader: BaseLoader | None = None, filters: Mapping[str, Filter] 
         undefined=Missing,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,  # a file ends as its template does
         autoescape=False,  # JSON, not HTML: the json filter does the quoting
         finalize=lambda value: "" if value is None else value,
     )
