@@ -58,7 +58,6 @@ def prepare(
     said: Mapping[str, Json] | None = None,
     read_vars: VarsReader | None = None,
     filters: Mapping[str, Filter] | None = None,
-    check: bool = False,
     run: str = "",
 ) -> Prepared:
     """Return the playbook with its heads; raises `InputError` with every error.
@@ -72,7 +71,7 @@ def prepare(
         files=files,
         limit=limit,
         extra=extra or {},
-        said={"ansible_check_mode": check, "ansible_diff_mode": False, **(said or {})},
+        said={"ansible_check_mode": False, "ansible_diff_mode": False, **(said or {})},
         read_vars=read_vars,
         filters=filters or {},
         run=run,
@@ -297,16 +296,10 @@ class _Preparation:
     def _host(self, delegate: str, host: Host, spec: TaskSpec) -> Host:
         if not delegate or delegate == host.name:
             return host
-        found = self._inventory.hosts.get(delegate)
-        if found is None and delegate == "localhost":
-            found = Host(name="localhost", connection="local")
-        if found is None:
-            raise InventoryError(
-                f"no head is named {delegate!r}",
-                where=spec.place("delegate_to"),
-                fix=hint(delegate, self._inventory.hosts, "heads"),
-            )
-        return found
+        try:
+            return self._inventory.host(delegate)
+        except InventoryError as error:
+            raise InventoryError(error.what, where=spec.place("delegate_to"), fix=error.fix) from None
 
 
 def filters_of(inventory: Inventory) -> Mapping[str, Filter]:

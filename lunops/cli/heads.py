@@ -90,10 +90,9 @@ class Heads:
 
 def read_heads(inventory: Path, limit: str | None, forks: int) -> Heads:
     """Return the heads of an inventory that the limit leaves; raises `InputError`."""
-    from lunops import inventory as inventories
-    from lunops.cli.variables import read_text
+    from lunops import inventory_files
 
-    return Heads(hosts=inventories.parse(read_text(inventory), inventory).select(limit or "all"), forks=forks)
+    return Heads(hosts=inventory_files.load([str(inventory)]).select(limit or "all"), forks=forks)
 
 
 def items_of(result: RunResult) -> Iterable[tuple[str, ItemResult]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 import lunops
-from lunops.cli.completion import complete_limit, complete_playbook, completion_command
-from lunops.cli.config import config_command
+from lunops.cli.completion import completion_command
+from lunops.cli.config import config_command, use_defaults
 from lunops.cli.heads import in_inventory, on_heads, read_heads
+from lunops.cli.run_options import how_options, options, run_options, what_options
 from lunops.cli.trust_command import trust_command
 from lunops.cli.vault_group import vault
 
@@ -18,12 +20,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(lunops.__version__, prog_name="lunops", message="%(prog)s %(version)s")
-def root() -> None:
+@click.pass_context
+def root(context: click.Context) -> None:
     """Turn golden images into many writable, access-controlled iSCSI disks on ZFS storage heads.
 
     Exit codes: 0 all is well; 1 another error; 2 a head failed; 4 a head is unreachable; 6 both; 5 a bad option;
     8 the plan, inventory or a template is invalid and nothing ran; 99 interrupted; 250 a bug of lunops.
     """
+    use_defaults(context)
 
 
 root.add_command(vault)
@@ -33,50 +37,17 @@ root.add_command(completion_command)
 
 
 @root.command("run")
-@click.argument("plan", type=_FILE, shell_complete=complete_playbook)
-@click.option("-i", "--inventory", required=True, type=_FILE, help="The inventory file.")
-@click.option(
-    "-l",
-    "--limit",
-    shell_complete=complete_limit,
-    help="Only these heads: names, groups, globs, joined by commas; !NAME takes one away.",
-)
-@click.option("-C", "--check", is_flag=True, help="Change nothing; say what would be changed.")
-@click.option("-D", "--diff", is_flag=True, help="Show every change.")
-@click.option("-e", "--extra-vars", multiple=True, help="NAME=VALUE (as JSON, else text), a JSON object, or @FILE.")
-@click.option("-f", "--forks", default=8, show_default=True, type=click.IntRange(1, 1000), help="Heads at once.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON document, and nothing else.")
-@click.option("-v", "--verbose", count=True, help="A line for every item; -vvv shows the trace of a bug.")
-def run_command(
-    plan: Path,
-    inventory: Path,
-    limit: str | None,
-    check: bool,
-    diff: bool,
-    extra_vars: tuple[str, ...],
-    forks: int,
-    as_json: bool,
-    verbose: int,
-) -> int:
+@run_options
+@what_options
+@how_options
+def run_command(**given: Any) -> int:
     """Run a PLAN (a playbook) on the heads of an inventory, and recap it.
 
     PLAN is a file, or the name of a playbook that ships with lunops, such as create-batch.yml.
     """
-    from lunops.cli.run import Options, run
+    from lunops.cli.run import run
 
-    return run(
-        Options(
-            plan=plan,
-            inventory=inventory,
-            limit=limit,
-            check=check,
-            diff=diff,
-            extra_vars=extra_vars,
-            forks=forks,
-            as_json=as_json,
-            verbose=verbose > 0,
-        )
-    )
+    return run(options(given))
 
 
 @root.command("doctor")

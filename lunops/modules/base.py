@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, PlainValidator
 
@@ -85,7 +85,7 @@ def template_variables(context: Context, own: Mapping[str, Json]) -> Mapping[str
     """Return what a template is filled in with: the module's own names, then all that the task sees."""
     # A ChainMap looks names up one by one, so that only those are filled in that the template asks for.
     seen = context.host.variables if context.variables is None else context.variables
-    return ChainMap(dict(own), seen)  # type: ignore[arg-type] - it is only read
+    return ChainMap(dict(own), cast("MutableMapping[str, Json]", seen))  # it is only read
 
 
 def in_pool_of(host: Host, dataset: Dataset) -> str:

@@ -72,7 +72,7 @@ def run_playbook(
             inventory,
             options.extra,
             prepared.expressions,
-            said=options.said,
+            said={"ansible_check_mode": options.check, "ansible_diff_mode": options.diff, **options.said},
             learnt={name: head.learnt for name, head in heads.items()},
         ),
         observer=told,
@@ -145,7 +145,7 @@ class _Engine:
                 head.has_left = False
                 head.notified.clear()
             state.batch, state.batch_number, state.flushes = batch, place, 0
-            self._run.observer.play_started(play.name, [head.name for head in batch], number)
+            self._run.observer.play_started(play.name, tuple(head.name for head in batch), number)
             self._batch(state)
             lost = [head for head in batch if head.is_failed or head.is_unreachable]
             if state.is_over or self._run.is_over():

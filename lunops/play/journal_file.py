@@ -40,6 +40,7 @@ class FileJournal(Journal):
         is_secret: Callable[[Json], bool] = lambda _value: False,
     ) -> None:
         """Begin the file, for its owner alone; `head` says what is run."""
+        self.name = path.stem  # what --resume is given
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._recalled = dict(recalled or {})
         self._is_secret = is_secret

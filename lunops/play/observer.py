@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from typing import Protocol
 
 from lunops.head_run import Observer, ProgressObserver, Silent
 from lunops.model import ItemResult, Task, TaskResult
 
 
-class PlayObserver(Observer):
+class PlayObserver(Observer, Protocol):
     """Told what happens, as it happens; what stands here is called besides what stands in `Observer`."""
 
-    def play_started(self, name: str, heads: Sequence[str], number: int) -> None:
+    def play_started(self, name: str, heads: tuple[str, ...], number: int) -> None:
         """Hear that a play, or another batch of it, begins on these heads."""
 
     def retrying(self, head: str, name: str, attempt: int, of: int) -> None:
@@ -22,18 +22,27 @@ class PlayObserver(Observer):
         """Hear what the user should know besides."""
 
 
-class SilentPlay(Silent, PlayObserver):
+class SilentPlay(Silent):
     """An observer that does nothing."""
 
+    def play_started(self, name: str, heads: tuple[str, ...], number: int) -> None:
+        """Do nothing."""
 
-class OneAtATime(PlayObserver):
+    def retrying(self, head: str, name: str, attempt: int, of: int) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Do nothing."""
+
+
+class OneAtATime:
     """Calls an observer from one thread at a time."""
 
     def __init__(self, observer: PlayObserver) -> None:
         self._observer = observer
         self._lock = threading.RLock()
 
-    def play_started(self, name: str, heads: Sequence[str], number: int) -> None:
+    def play_started(self, name: str, heads: tuple[str, ...], number: int) -> None:
         with self._lock:
             self._observer.play_started(name, heads, number)
 

@@ -68,15 +68,8 @@ class TaskOnHead:
     # what the task sees
 
     def _view(self, more: Mapping[str, Json]) -> Mapping[str, Json]:
-        return self._run.variables.of(self._head.host, self._play.variables, self._spec, {**self._magic(), **more})
-
-    def _magic(self) -> dict[str, Json]:
-        run = self._run.options
-        return {
-            **self._play.names(self._head.host),
-            "ansible_check_mode": run.check,
-            "ansible_diff_mode": run.diff,
-        }
+        names = self._play.names(self._head.host)
+        return self._run.variables.of(self._head.host, self._play.variables, self._spec, {**names, **more})
 
     def _flag(self, key: str, default: bool = False) -> bool:
         flag = getattr(self._spec, key)

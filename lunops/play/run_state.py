@@ -12,7 +12,6 @@ from lunops.inventory import Inventory
 from lunops.model import Host, Json
 from lunops.modules import Context
 from lunops.modules.base import Files
-from lunops.near import hint
 from lunops.play.forks import Forks
 from lunops.play.observer import PlayObserver
 from lunops.play.reach import Reach
@@ -20,8 +19,6 @@ from lunops.play.state import Head
 from lunops.play_variables import PlayVariables, Variables, names_of_play
 from lunops.playbook_model import Play, Playbook, TaskSpec
 from lunops.render import Expressions, Templates
-
-LOCALHOST = "localhost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +72,10 @@ class RunState:
 
     def host(self, name: str, where: str = "") -> Host:
         """Return a head by its name, `localhost` always being one; raises `InventoryError`."""
-        found = self.inventory.hosts.get(name)
-        if found is None and name == LOCALHOST:
-            found = Host(name=LOCALHOST, connection="local", variables={"inventory_hostname": LOCALHOST})
-        if found is None:
-            raise InventoryError(
-                f"no head is named {name!r}", where=where, fix=hint(name, self.inventory.hosts, "heads")
-            )
-        return found
+        try:
+            return self.inventory.host(name)
+        except InventoryError as error:
+            raise InventoryError(error.what, where=where or error.where, fix=error.fix) from None
 
     def context(self, host: Host) -> Context:
         """Return what the items of a task that a head does are made with."""
