@@ -25,7 +25,7 @@ def value_of(result: ItemResult) -> dict[str, Json]:
     if result.status is Status.UNREACHABLE:
         value["unreachable"] = True
     if result.error:
-        value["msg"] = result.error
+        value.setdefault("msg", result.error)
     if result.data is not None and not isinstance(result.data, Mapping):
         value["data"] = result.data
     if result.changes:
@@ -100,24 +100,27 @@ def registered(
     pairs: Sequence[tuple[Wanted, ItemResult]],
     *,
     check: bool,
-    attempts: int = 1,
-    is_no_log: bool = False,
+    attempts: Mapping[int, int] | None = None,
 ) -> Json:
-    """Return what `register` gets: the one result, or a loop's `results`; unknown where check mode cannot tell."""
-    del is_no_log
+    """Return what `register` gets: the one result, or a loop's `results`; unknown where check mode cannot tell.
+
+    `attempts`: how often each was tried, by its place in the loop.
+    """
     if check and any(result.status is Status.UNKNOWN for _wanted, result in pairs):
         return Unknown(spec.register, f"the task {spec.name!r} ({spec.where.get('', '')}) was not run in check mode")
     values = [value_of(result) for _wanted, result in pairs]
     if spec.loop is None:
         value = values[0]
         if spec.until is not None:
-            value["attempts"] = attempts
+            value["attempts"] = (attempts or {}).get(0, 1)
         return value
     if not pairs:
         return {"results": [], "changed": False, "skipped": True, "skipped_reason": "No items in the list"}
     for (wanted, _result), value in zip(pairs, values, strict=True):
         value[spec.loop.item] = wanted.element
         value["ansible_loop_var"] = spec.loop.item
+        if spec.until is not None:
+            value["attempts"] = (attempts or {}).get(wanted.place, 1)
         if spec.loop.index:
             value[spec.loop.index] = wanted.place
             value["ansible_index_var"] = spec.loop.index

@@ -58,7 +58,6 @@ class Variables:
         }
         self._learnt = learnt if learnt is not None else {}
         self._hostvars = _HostVars(self)
-        self._bases: dict[tuple[str, int], tuple[dict[str, Json], dict[str, Json]]] = {}
 
     def of(
         self,
@@ -68,7 +67,8 @@ class Variables:
         more: Mapping[str, Json] | None = None,
     ) -> Mapping[str, Json]:
         """Return what a task of a play sees on a head; `more` are the loop's variables and the play's heads."""
-        inventory, written = self._base(host, play)
+        inventory = host.variables
+        written = {**play.play.variables, **play.files.get(host.name, {})} if play else {}
         learnt = self._learnt.get(host.name) or Learnt()
         trusted = {**inventory, **written, **(spec.variables if spec else {})}
         plain: dict[str, Json] = {}
@@ -90,14 +90,6 @@ class Variables:
     def heads(self) -> tuple[str, ...]:
         """The names of all heads of the inventory."""
         return tuple(self._inventory.hosts)
-
-    def _base(self, host: Host, play: PlayVariables | None) -> tuple[dict[str, Json], dict[str, Json]]:
-        """Return what the inventory says of a head, and what a play does."""
-        key = (host.name, play.number if play else -1)
-        if key not in self._bases:
-            written = {**play.play.variables, **play.files.get(host.name, {})} if play else {}
-            self._bases[key] = (dict(host.variables), written)
-        return self._bases[key]
 
 
 def names_of_play(

@@ -58,7 +58,7 @@ class TaskSpec:
     """A task or handler as it stands in the playbook, with what it inherits from its blocks and its play."""
 
     id: str  # its place: PLAY.TASK for tasks, PLAY.hTASK for handlers, numbered from 1 through blocks and imports
-    name: str  # may hold expressions; the module's summary where none is given
+    name: str  # may hold expressions; the module's where none is given
     module: str
     args: Mapping[str, Json]
     variables: Mapping[str, Json] = field(default_factory=dict)  # of the blocks around it, then its own

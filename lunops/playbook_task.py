@@ -51,7 +51,7 @@ def task(notes: Notes, value: Mapping[str, Json], around: Inherited, id_: str, *
         where |= {f"loop_control.{each}": notes.where("loop_control", each) for each in value["loop_control"]}
     return TaskSpec(
         id=id_,
-        name=name or module.summary,
+        name=name or module.name,
         module=module.name,
         args=args,
         variables=inherited.variables,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lunops.errors import TemplateError
 from lunops.model import ItemResult, Json, Status
+from lunops.modules.play import HELLO
 from lunops.play_expand import Wanted
 from lunops.playbook_model import TaskSpec
 from lunops.render import Expressions
@@ -62,7 +63,8 @@ def _debug(action: Action) -> Answer:
         return Answer(status=Status.SKIPPED, data=data)
     source = action.arg("var")
     if source is None:
-        return Answer(data={"msg": action.arg("msg", "Hello world!")})
+        assert action.wanted.item is not None
+        return Answer(data={"msg": action.wanted.item.args.get("msg", HELLO)})
     name = str(source)
     text = name if "{{" in name else "{{ " + name + " }}"
     try:

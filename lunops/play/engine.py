@@ -168,10 +168,7 @@ class _Engine:
             self._through(play, nodes, play.batch)
 
     def _through(self, play: PlayState, nodes: Sequence[Node], heads: Sequence[Head]) -> None:
-        lost = self._nodes(play, nodes, heads, guarded=False)
-        for head in heads:
-            if head.name in lost:
-                head.is_failed = True
+        self._nodes(play, nodes, heads, guarded=False)
         self._flush(play, heads, guarded=False)
 
     # nodes: each gives the names of the heads that cannot go on
@@ -241,7 +238,7 @@ class _Engine:
         most = self._throttle(play, spec, heads[0])
         found = self._run.forks.each(heads, lambda head: self._noted(play, head, do(head)), most=most)
         lost = {head.name for head, done in zip(heads, found, strict=True) if self._is_lost(done, guarded)}
-        return self._spread(play, spec, heads, lost)
+        return self._gone(heads, self._spread(play, spec, heads, lost), guarded=guarded)
 
     def _once(
         self,
@@ -262,9 +259,18 @@ class _Engine:
                 other.learnt.said |= done.effects.said
                 other.learnt.facts |= done.effects.facts
                 other.notified |= dict.fromkeys(done.effects.notified)
-        if self._is_lost(done, guarded):
-            return {each.name for each in heads}
-        return set()
+        if not self._is_lost(done, guarded):
+            return set()
+        for other in heads:
+            other.failure = dict(done.failure)
+        return self._gone(heads, {each.name for each in heads}, guarded=guarded)
+
+    def _gone(self, heads: Sequence[Head], lost: set[str], *, guarded: bool) -> set[str]:
+        """Mark the heads that have left the run, where no rescue is for them; return the names as they are."""
+        for head in heads:
+            if head.name in lost and not guarded:
+                head.is_failed = True
+        return lost
 
     def _is_lost(self, done: Done, guarded: bool) -> bool:
         """Return whether a head cannot go on; within a rescue's reach, a LUN that failed is enough."""
@@ -336,9 +342,6 @@ class _Engine:
                 lost |= self._task(play, handler, going, guarded=guarded, is_handler=True)
             if not ran:
                 break
-        if not guarded:
-            for head in heads:
-                head.is_failed = head.is_failed or head.name in lost
         return lost
 
     def _meta(self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], *, guarded: bool) -> set[str]:

@@ -46,7 +46,7 @@ class TaskOnHead:
         self._asked_s = asked_s  # when its turn was, were there forks without end
         self._module = MODULES[spec.module]
         self._template_s = 0.0
-        self._attempts = 1
+        self._attempts: dict[int, int] = {}  # place in the loop → how often it was tried
         self._times: list[Times] = []
         self._trouble: TaskResult | None = None  # a result of the head whose error is the whole task's
 
@@ -139,7 +139,7 @@ class TaskOnHead:
                 attempt -= 1
                 break
             self._again(attempt, most)
-        self._attempts = max(self._attempts, attempt)
+        self._attempts[wanted.place] = attempt
         return result, said
 
     # doing it on heads
@@ -166,6 +166,7 @@ class TaskOnHead:
         todo = list(wanted)
         while todo:
             attempt += 1
+            self._attempts |= {each.place: attempt for each in todo}
             for each, result in zip(todo, self._once(way, host, todo), strict=True):
                 results[each.place] = self._judged(each, result, attempt)
             if self._spec.until is None or self._trouble is not None:
@@ -174,11 +175,10 @@ class TaskOnHead:
             if todo and (attempt >= most or self._run.is_over()):
                 for each in todo:
                     results[each.place] = _exhausted(results[each.place])
-                attempt -= 1
+                    self._attempts[each.place] = attempt - 1  # as Ansible counts: the retries
                 break
             if todo:
                 self._again(attempt, most)
-        self._attempts = max(self._attempts, attempt)
         return results
 
     def _once(self, way: Way, host: Host, wanted: Sequence[Wanted]) -> list[ItemResult]:
@@ -256,17 +256,24 @@ class TaskOnHead:
         if facts:
             facts["ansible_facts"] = {name.removeprefix("ansible_"): each for name, each in facts.items()}
         try:
-            return self._end(result, value, said, facts)
+            return self._end(result, value, said, facts, pairs)
         except LunopsError as error:
             return self._failed(error, begun_s, no_log=way.no_log)
 
-    def _end(self, result: TaskResult, value: Json, said: Mapping[str, Json], facts: Mapping[str, Json]) -> Done:
+    def _end(
+        self,
+        result: TaskResult,
+        value: Json,
+        said: Mapping[str, Json],
+        facts: Mapping[str, Json],
+        pairs: Sequence[tuple[Wanted, ItemResult]],
+    ) -> Done:
         spec = self._spec
         is_bad = result.status.is_bad
         if is_bad:
             key = "ignore_unreachable" if result.status is Status.UNREACHABLE else "ignore_errors"
             result = replace(result, is_ignored=self._flag(key))
-        notified = self._notified() if result.status is Status.CHANGED else ()
+        notified = self._notified(pairs) if result.status is Status.CHANGED else ()
         if spec.register:
             said = {**said, spec.register: value}
         return Done(
@@ -282,21 +289,22 @@ class TaskOnHead:
             return True
         return all(item.status.is_bad for item in result.items if item.status is not Status.SKIPPED)
 
-    def _notified(self) -> tuple[str, ...]:
-        """Return the ids of the handlers that the task notifies."""
-        found = []
+    def _notified(self, pairs: Sequence[tuple[Wanted, ItemResult]]) -> tuple[str, ...]:
+        """Return the ids of the handlers that the task notifies; a name may be made of what a loop goes over."""
+        found: list[str] = []
+        changed = [wanted for wanted, item in pairs if item.status is Status.CHANGED]
         for source in self._spec.notify:
-            name = self._run.expressions.value(source, self._view({}), self._spec.place("notify"))
-            names = name if isinstance(name, list) else [name]
-            for each in names:
-                ids = self._handlers(str(each))
-                if not ids:
-                    raise InputError(
-                        f"there is no handler {each!r}",
-                        where=self._spec.place("notify"),
-                        fix="name one of this play's handlers, or what one of them listens to",
-                    )
-                found += ids
+            for wanted in changed if "{{" in source else changed[:1]:
+                name = self._run.expressions.value(source, self._view(wanted.more), self._spec.place("notify"))
+                for each in name if isinstance(name, list) else [name]:
+                    ids = self._handlers(str(each))
+                    if not ids:
+                        raise InputError(
+                            f"there is no handler {each!r}",
+                            where=self._spec.place("notify"),
+                            fix="name one of this play's handlers, or what one of them listens to",
+                        )
+                    found += ids
         return tuple(dict.fromkeys(found))
 
     def _handlers(self, name: str) -> list[str]:
@@ -353,7 +361,7 @@ class TaskOnHead:
             where=self._spec.where.get("", ""),
             begun_s=begun_s,
             is_handler=self._is_handler,
-            attempts=self._attempts,
+            attempts=max(self._attempts.values(), default=1),
             no_log=no_log,
         )
 
