@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lunops.errors import TemplateError
@@ -149,6 +149,7 @@ def test_an_unknown_filter_in_a_template_file_names_its_line() -> None:
     assert error.value.where == "a.j2:2"
 
 
+@settings(deadline=None)  # the first example compiles
 @given(
     st.sampled_from(sorted(ENVIRONMENT.filters)), JSON_VALUES, st.lists(JSON_VALUES, max_size=2), st.sampled_from("|?")
 )
@@ -161,6 +162,7 @@ def test_any_filter_of_any_value_gives_data_or_an_error_of_ours(name: str, x: Js
         assert error.where == HERE  # noqa: PT017
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.sampled_from([name for name in sorted(ENVIRONMENT.tests) if name.isidentifier()]), JSON_VALUES, JSON_VALUES)
 def test_any_test_of_any_value_is_true_false_or_an_error_of_ours(name: str, x: Json, y: Json) -> None:
     for expression in (f"x is {name}", f"x is {name}(y)"):
@@ -170,6 +172,7 @@ def test_any_test_of_any_value_is_true_false_or_an_error_of_ours(name: str, x: J
             assert error.where == HERE  # noqa: PT017
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from("|.'\"()[] xis%*~:,")), max_size=40))
 def test_any_text_as_a_condition_is_true_false_or_an_error_of_ours(source: str) -> None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lunops.errors import TemplateError
@@ -46,6 +46,7 @@ def test_a_nested_dict_is_as_good_as_any_dict() -> None:
     assert value("{{ a | dict2items | map(attribute='key') }}", nested) == ["x", "y"]
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.text())
 def test_braces_in_a_result_stay_braces_also_through_a_variable(data: str) -> None:
     hostile = data + "{{ 7 * 7 }}{% if %}"
@@ -61,9 +62,11 @@ def test_a_circle_is_named() -> None:
         value("{{ a }}", {"a": "{{ b }}", "b": "{{ c }}", "c": "x{{ a }}"})
     assert "all.yml:3" in error.value.where
     assert error.value.where.startswith(HERE)
-    for source in ({"a": {"k": "{{ a.k }}"}}, {"a": ["{{ a[0] }}"]}, {"a": "{{ a }}"}):
+    for source in ({"a": {"k": "{{ a.k }}"}}, {"a": [f"{{{{ a[{n}] }}}}" for n in range(30)]}, {"a": "{{ a }}"}):
         with pytest.raises(TemplateError, match="needs itself"):
             value("{{ a }}", source)
+    with pytest.raises(TemplateError, match="without end"):
+        value("{{ a }}", {"a": {"k": "{{ a }}"}})
 
 
 def test_what_is_missing_in_a_nested_variable_names_itself_the_variable_and_the_key() -> None:

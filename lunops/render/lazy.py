@@ -94,14 +94,23 @@ class Lazy(Mapping[str, Json]):
             return source
         if isinstance(source, Mapping):
             return LazyDict(self, source, path, where)
-        return [self._fill(each, f"{path}[{index}]", where) for index, each in enumerate(source)]
+        if path in self._path:
+            return self._circle(path, where)
+        self._path.append(path)
+        try:
+            return [self._fill(each, f"{path}[{index}]", where) for index, each in enumerate(source)]
+        finally:
+            self._path.pop()
+
+    def _circle(self, path: str, where: str) -> Broken:
+        circle = " > ".join([*self._path[self._path.index(path) :], path])
+        fix = "take one of them out of the circle"
+        return Broken(TemplateError(f"the variable {path!r} needs itself: {circle}", where=where, fix=fix))
 
     def _text(self, source: str, path: str, where: str) -> Json:
         filler = self._filler
         if path in self._path:
-            circle = " > ".join([*self._path[self._path.index(path) :], path])
-            fix = "take one of them out of the circle"
-            return Broken(TemplateError(f"the variable {path!r} needs itself: {circle}", where=where, fix=fix))
+            return self._circle(path, where)
         self._path.append(path)
         try:
             found: Any = filler.raw(source, self)
