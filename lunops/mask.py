@@ -16,7 +16,9 @@ import re
 import shlex
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, quote_plus
 
 from lunops.model import Json
@@ -26,6 +28,10 @@ _INSIDE_MIN: Final = 4
 _LINE_MIN: Final = 8
 _BASE64_MIN: Final = 6  # of base64 in the middle of other base64, where fewer letters come about by chance
 _SHARED: Final = 4  # how many letters deep the pattern branches
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+R = TypeVar("R", bound="DataclassInstance")
 _SHELL: Final = re.compile(r"([^\w@%+=:,./-])", re.ASCII)
 
 
@@ -69,6 +75,25 @@ class Mask:
             return [self.value(each) for each in value]
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return MASKED if is_number and len(str(value)) >= _INSIDE_MIN and str(value) in self._known else value
+
+    def record(self, record: R) -> R:
+        """Return a frozen dataclass, such as a `TaskResult`, with every text in it and in what it holds masked.
+
+        Its own numbers (seconds, counts) are nobody's secret; those in JSON data are masked as `value` does.
+        """
+        changes = {each.name: self._member(getattr(record, each.name)) for each in fields(record)}
+        return replace(record, **changes)
+
+    def _member(self, value: Any) -> Any:
+        if isinstance(value, Enum):
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if is_dataclass(value) and not isinstance(value, type):
+            return self.record(value)
+        if isinstance(value, tuple):
+            return tuple(self._member(each) for each in value)
+        return self.value(value) if isinstance(value, Mapping | list) else value
 
     def _compiled(self) -> re.Pattern[str] | None:
         with self._lock:

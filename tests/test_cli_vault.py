@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -192,6 +193,35 @@ def test_without_a_terminal_and_without_a_passphrase_the_error_says_what_to_give
         assert done.returncode == BAD_INPUT
         assert "no terminal to ask for the passphrase" in done.stderr
         assert "--vault-password-file" in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("script"), reason="there is no `script` to make a terminal")
+def test_on_a_terminal_a_passphrase_is_asked_for_twice_and_not_shown(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LUNOPS_VAULT_PASSWORD_FILE")
+
+    def typed(command: str, *answers: str) -> str:
+        words = ["script", "-qec", f"{sys.executable} -m lunops vault {command} {here}/v.yml", "/dev/null"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            said = b""
+            for answer in answers:
+                while not said.rstrip().endswith(b":"):  # typed earlier, the terminal would echo it
+                    said += os.read(process.stdout.fileno(), 1000)
+                said += b"."
+                process.stdin.write(answer.encode() + b"\n")
+                process.stdin.flush()
+            said += process.stdout.read()
+            assert process.wait(30) == 0, said
+        return said.decode()
+
+    said = typed("encrypt", "sésame", "sésame")
+    assert "New Vault password" in said
+    assert "sésame" not in said
+    assert decrypt((here / "v.yml").read_text(), [VaultKey(passphrase="sésame".encode())]) == PLAIN.encode()
+    assert PLAIN.strip() in typed("view", "sésame")
 
 
 def test_a_file_that_cannot_be_written_is_left_and_no_draft_stays(tmp_path: Path) -> None:

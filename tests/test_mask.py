@@ -12,10 +12,11 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lunops.mask import MASKED, Mask
+from lunops.model import ItemResult, Status, TaskResult
 
 CANARY = 'c4nary "it\'s" <ü>/\\&$x+=🔑'
 WAYS: dict[str, Callable[[str], str]] = {
@@ -111,6 +112,27 @@ def test_a_mask_without_secrets_changes_nothing() -> None:
     assert mask().value({"a": [1, None, "x"]}) == {"a": [1, None, "x"]}
 
 
+def test_a_result_is_masked_in_all_its_texts_and_keeps_its_numbers_and_kind() -> None:
+    item = ItemResult(
+        key="tank/s3cret-one",
+        status=Status.FAILED,
+        changes=("set s3cret-one",),
+        error="no s3cret-one",
+        data={"stdout": "s3cret-one", "pin": 9876, "rc": 1},
+        seconds=9876,
+    )
+    result = TaskResult(
+        head="jbod-01", task_id="01", name="say s3cret-one", module="command", status=Status.FAILED, items=(item,)
+    )
+    shown = mask("s3cret-one", 9876).record(result)
+    assert "s3cret" not in repr(shown)
+    assert shown.name == f"say {MASKED}"
+    assert shown.items[0].data == {"stdout": MASKED, "pin": MASKED, "rc": 1}
+    assert (shown.items[0].seconds, shown.items[0].status) == (9876, Status.FAILED)
+    assert mask().record(result) == result
+
+
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=4, max_size=12), min_size=1, max_size=8), st.text(max_size=20), st.text(max_size=20))
 def test_no_secret_is_ever_left(secrets: list[str], before: str, after: str) -> None:
     made = mask(*secrets)
@@ -119,7 +141,7 @@ def test_no_secret_is_ever_left(secrets: list[str], before: str, after: str) -> 
         if len(secret.strip()) >= 4:
             shown = made.text(before + secret + after)
             assert MASKED in shown
-            assert secret not in shown.replace(MASKED, "") or secret in before + after
+            assert secret not in shown
 
 
 def test_a_thousand_secrets_and_a_long_text_are_quick() -> None:

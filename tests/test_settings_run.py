@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lunops.cli import BAD_INPUT, run
@@ -201,6 +201,7 @@ def test_paths_are_relative_to_the_file_and_a_list_of_heads_is_no_path() -> None
     assert parse_environment({"LUNOPS_FORKS": ""}, Path("/")) == {}
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_file_makes_anything_but_an_error_of_ours(text: str) -> None:
     with contextlib.suppress(SettingsError):

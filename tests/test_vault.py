@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lunops.errors import VaultError, VaultKeyError
@@ -40,6 +40,11 @@ def test_a_file_whose_lines_end_as_on_windows_is_the_same() -> None:
     assert decrypt(crlf, [SESAME]) == (RECORDED / "plain.text").read_bytes()
 
 
+def test_the_lines_may_be_indented_as_in_a_yaml_file() -> None:
+    indented = "\n".join(f"  {line} " for line in recorded("plain").splitlines())
+    assert decrypt(indented, [SESAME]) == (RECORDED / "plain.text").read_bytes()
+
+
 def test_a_label_is_told_and_its_key_is_tried_before_others_but_not_alone() -> None:
     mine = VaultKey(passphrase=b"open sesame", label="rack2")
     text = recorded("labelled")
@@ -48,6 +53,7 @@ def test_a_label_is_told_and_its_key_is_tried_before_others_but_not_alone() -> N
     assert decrypt_with(recorded("plain"), [mine, SESAME])[1:] == (SESAME, "")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.binary(min_size=1, max_size=20), st.sampled_from(["", "rack2", "default"]))
 def test_what_is_encrypted_comes_out_the_same(data: bytes, passphrase: bytes, label: str) -> None:
     text = encrypt(data, passphrase, salt=SALT, label=label)
@@ -111,6 +117,7 @@ def test_what_cannot_be_an_encrypted_text_says_why(text: str, what: str) -> None
     assert caught.value.fix
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_no_text_makes_anything_but_an_error_of_ours(text: str) -> None:
     for damaged in (text, f"$ANSIBLE_VAULT;1.1;AES256\n{text}", f"$ANSIBLE_VAULT;{text}"):
