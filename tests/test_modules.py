@@ -107,7 +107,10 @@ def test_the_agent_knows_every_module_and_no_other() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_the_key_of_an_item_is_its_dataset_or_its_snapshot_through_all_modules(module: str) -> None:
     # What fails later takes back what was made for the same key, and a snapshot of a LUN is not to go with the LUN.
-    assert item(module, ONE_OF_EACH[module]).key == KEYS.get(module, "tank/n1")
+    templates = Templates({"motd.j2": "hello\n"}) if module == "template" else SHIPPED
+    found = item(module, ONE_OF_EACH[module], templates=templates)
+
+    assert found.key == KEYS.get(module, "tank/n1")
 
 
 def test_a_clone_carries_the_marks_of_its_lun_and_of_the_run() -> None:

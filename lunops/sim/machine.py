@@ -31,6 +31,7 @@ _FOLDERS = (
         "/proc",
         "/run",
         "/run/lock",
+        "/root",
         "/srv",
         "/sys",
         "/sys/kernel",

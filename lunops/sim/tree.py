@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from lunops.sim.state import State
 
 Kind = Literal["dir", "file", "link", "block"]
 _LINKS_MOST = 40  # as the kernel
-_MODE = 0o600  # of a file, unless it was set
+_MODE, _FOLDER_MODE = 0o600, 0o755  # unless it was set
+_BEGUN = 1700000000.0  # when what came with the head was made
 
 
 def refuse(number: int, path: str) -> OSError:
@@ -70,25 +71,62 @@ class Files:
         row = self._state.one("select value from nodes where path = ?", path)
         if row is None:
             raise refuse(errno.ENOENT, path)
-        return str(row[0])
+        return row[0].decode("utf-8", "replace") if isinstance(row[0], bytes) else str(row[0])
+
+    def data(self, path: str) -> bytes:
+        """Return a file's bytes."""
+        row = self._state.one("select value from nodes where path = ?", path)
+        if row is None:
+            raise refuse(errno.ENOENT, path)
+        return row[0] if isinstance(row[0], bytes) else str(row[0]).encode()
+
+    def put_data(self, path: str, data: bytes) -> None:
+        """Make or replace a file, as text where it is some; call it while changing the state."""
+        try:
+            value: str | bytes = data.decode()
+        except UnicodeDecodeError:
+            value = data
+        self._state.do("insert or replace into nodes values (?, ?, 'file', ?)", path, parent_of(path), value)
 
     def put(self, path: str, kind: Kind, text: str = "") -> None:
         """Make or replace what stands at the path; call it while changing the state."""
         self._state.do("insert or replace into nodes values (?, ?, ?, ?)", path, parent_of(path), kind, text)
 
-    def mode(self, path: str) -> int:
-        """Return a file's permission bits."""
-        row = self._state.one("select value from meta where key = ?", f"mode:{path}")
-        return int(row[0]) if row else _MODE
+    def mode(self, path: str, kind: Kind = "file") -> int:
+        """Return the permission bits of what stands there, by default those that root's umask leaves."""
+        return int(self._attribute("mode", path, _FOLDER_MODE if kind == "dir" else _MODE))
 
     def set_mode(self, path: str, mode: int) -> None:
-        """Set a file's permission bits; call it while changing the state."""
-        if mode != self.mode(path):
-            self._state.put(f"mode:{path}", mode)
+        """Set permission bits; call it while changing the state."""
+        self._state.put(f"mode:{path}", mode)
+
+    def owner(self, path: str) -> tuple[int, int]:
+        """Return the numbers of the user and the group."""
+        uid, gid = str(self._attribute("owner", path, "0:0")).split(":")
+        return int(uid), int(gid)
+
+    def set_owner(self, path: str, uid: int, gid: int) -> None:
+        """Set the user and the group; call it while changing the state."""
+        self._state.put(f"owner:{path}", f"{uid}:{gid}")
+
+    def mtime(self, path: str) -> float:
+        """Return when it was changed last, as far as that is noted."""
+        return float(self._attribute("mtime", path, _BEGUN))
+
+    def set_mtime(self, path: str, when: float) -> None:
+        """Note when it was changed; call it while changing the state."""
+        self._state.put(f"mtime:{path}", when)
+
+    def _attribute(self, name: str, path: str, default: object) -> Any:
+        row = self._state.one("select value from meta where key = ?", f"{name}:{path}")
+        return row[0] if row else default
 
     def remove(self, path: str) -> None:
         """Remove what stands at the path and below it; call it while changing the state."""
         self._state.do("delete from nodes where path = ? or (path > ? and path < ?)", path, *below(path))
+        for name in ("mode", "owner", "mtime"):
+            bounds = [f"{name}:{bound}" for bound in (path, *below(path))]
+            self._state.do("delete from meta where key = ? or (key > ? and key < ?)", *bounds)
 
 
 class Tree:
