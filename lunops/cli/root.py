@@ -59,7 +59,7 @@ def run_command(
             extra_vars=extra_vars,
             forks=forks,
             as_json=as_json,
-            verbose=verbose > 0,
+            verbosity=verbose,
         )
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -17,7 +16,8 @@ from types import FrameType
 from lunops import inventory as inventories
 from lunops import playbook as playbooks
 from lunops import recap
-from lunops.cli.printer import Output, Printer
+from lunops.cli.output import Output, wants_colour
+from lunops.cli.printer import Printer
 from lunops.cli.variables import extra_variables, read_text
 from lunops.connections import connect
 from lunops.errors import PlaybookError
@@ -42,7 +42,7 @@ class Options:
     extra_vars: tuple[str, ...]
     forks: int
     as_json: bool
-    verbose: bool
+    verbosity: int
 
 
 def run(options: Options) -> int:
@@ -80,14 +80,14 @@ def _find(path: Path) -> Path:
 
 
 def _run(plan: Plan, options: Options, cancelled: threading.Event) -> RunResult:
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    detail = recap.Detail(items=options.verbose, changes=options.diff or options.check)
-    printer = Printer(Output(sys.stdout, colour=colour), detail)
-    printer.begin(plan, check=options.check)
-    result = run_plan(
-        plan, connect=connect, observer=printer, check=options.check, forks=options.forks, cancelled=cancelled
-    )
-    printer.end(result)
+    detail = recap.Detail.of(options.verbosity, diff=options.diff, check=options.check)
+    output = Output(sys.stdout, colour=wants_colour(sys.stdout))
+    with Printer(output, detail, hosts={head.host.name: head.host for head in plan.heads}) as printer:
+        printer.begin(plan, check=options.check)
+        result = run_plan(
+            plan, connect=connect, observer=printer, check=options.check, forks=options.forks, cancelled=cancelled
+        )
+        printer.end(result)
     return result
 
 
