@@ -21,7 +21,7 @@ import pytest
 
 from lunops import __version__
 from lunops.cli import run
-from lunops.cli.printer import Output
+from lunops.cli.output import Output
 from lunops.cli.variables import extra_variables
 from lunops.errors import (
     AgentError,
@@ -145,10 +145,10 @@ def test_a_failed_head_exits_with_2_and_what_failed_is_said_with_its_item(
 
 def test_an_unreachable_head_exits_with_4_and_both_with_6(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(words(folder, "--limit", "there")) == 4
-    assert "unreachable: [far-1] 1 unreachable" in capsys.readouterr().out
+    assert "fatal: [far-1]: UNREACHABLE! 1 unreachable" in capsys.readouterr().out
     assert run(words(folder)) == 6
     out = capsys.readouterr().out
-    assert "unreachable: [far-1]" in out
+    assert "fatal: [far-1]: UNREACHABLE!" in out
     assert "failed: [local-1]" in out
 
 

@@ -21,6 +21,7 @@ def session() -> list[tuple[str, str]]:
 
 def plain(text: str) -> list[str]:
     """Return the lines without what differs from run to run: times, what they pad, and the order of the slowest."""
+    text = text.partition("\nWHERE THE TIME WENT")[0]  # there on a slow machine alone
     body, _, slowest = re.sub(r" +", " ", re.sub(r"\d+\.\d{3}", "#", text)).partition("SLOWEST")
     body = re.sub(r"(in #s) \(.*\)", r"\1", body)  # which parts of a time are shown depends on the times
     return body.splitlines() + sorted(slowest.splitlines())
