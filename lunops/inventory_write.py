@@ -20,13 +20,13 @@ def write(inventory: Inventory) -> str:
     What one file says is read back as it was. Variables from `group_vars` and `host_vars` are given to the heads
     themselves, and a relative path still starts at the folder of the file that is read.
     """
-    written = _Lines()
+    written = _Pieces()
     yaml = YAML(typ="rt", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
     yaml.width = 1_000_000  # no line is folded
     yaml.dump({ALL: _group(inventory, ALL, set())}, written)
-    return "".join(written)
+    return b"".join(written).decode("utf-8")
 
 
 def _group(inventory: Inventory, name: str, written: set[str]) -> dict[str, Json] | None:
@@ -59,10 +59,10 @@ def _own(inventory: Inventory, host: str) -> dict[str, Json]:
     return own
 
 
-class _Lines(list[str]):
-    def write(self, text: str) -> None:
+class _Pieces(list[bytes]):
+    def write(self, piece: bytes) -> None:
         """Take a piece of the text."""
-        self.append(text)
+        self.append(piece)
 
 
 class _Representer(RoundTripRepresenter):

@@ -85,18 +85,20 @@ class _Reader:
         self._folder = folder
         self._raw = raw
 
-    def group(self, name: str, value: Json, key: Key) -> bool:
-        """Take in a group and all that is in it; return whether it could be."""
+    def group(self, name: str, value: Json, key: Key, parent: str = "") -> None:
+        """Take in a group and all that is in it."""
         where = self._source.where(*key)
         if not GROUP_NAME.match(name):
             self._raw.error(f"{name!r} is not a group's name", where, "write letters, digits and _, a letter first")
-            return False
+            return
         self._raw.declare(name, where)
+        if parent:
+            self._raw.add_child(parent, name, where)
         if value is None:
-            return True
+            return
         if not isinstance(value, dict) or isinstance(value, Vaulted):
             self._raw.error(f"the group {name!r} is no object", where, f"give it {', '.join(_PARTS)}, or nothing")
-            return False
+            return
         for part in value:
             if part not in _PARTS:
                 fix = hint(part, _PARTS, "keys")
@@ -107,9 +109,7 @@ class _Reader:
         for host, variables in self._object(value.get("hosts"), (*key, "hosts")):
             self._host(name, host, variables, (*key, "hosts", host))
         for child, below in self._object(value.get("children"), (*key, "children")):
-            if self.group(child, below, (*key, "children", child)):
-                self._raw.add_child(name, child, self._source.where(*key, "children", child))
-        return True
+            self.group(child, below, (*key, "children", child), parent=name)
 
     def _host(self, group: str, name: str, variables: Json, key: Key) -> None:
         where = self._source.where(*key)
