@@ -41,7 +41,7 @@ def select(
     if not any(play.tasks or play.gather_facts for play in chosen.plays):
         raise PlaybookError(
             "the tags leave no task",
-            where=f"{playbook.path}, --tags {','.join(sorted(only)) or ALL}, --skip-tags {','.join(sorted(skip))}",
+            where=", ".join((playbook.path, *_option("--tags", only), *_option("--skip-tags", skip))),
             fix=hint("", known, "tags"),
         )
     return _start(chosen, start_at) if start_at else chosen
@@ -63,6 +63,10 @@ def is_chosen(tags: Collection[str], only: Collection[str], skip: Collection[str
         or (TAGGED in skip and is_tagged)
     )
     return wanted and not left_out
+
+
+def _option(name: str, given: Collection[str]) -> tuple[str, ...]:
+    return (f"{name} {','.join(sorted(given))}",) if given else ()
 
 
 def _split(given: Sequence[str]) -> set[str]:

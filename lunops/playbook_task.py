@@ -44,8 +44,9 @@ def task(notes: Notes, value: Mapping[str, Json], around: Inherited, id_: str, *
     if module is None:
         return None
     args, at = arguments(notes, value, key, module)
-    where = {**inherited.where, "": notes.where(), "args": notes.where(key)}
+    where = {**inherited.where, "": notes.where()}
     where |= {each: notes.where(each) for each in value if each in KEYS or each == "listen"}
+    where["args"] = notes.where(key)  # the module, also where a keyword `args` stands beside it
     where |= {f"args.{each}": notes.where(*place) for each, place in at.items()}
     if isinstance(value.get("loop_control"), dict):
         where |= {f"loop_control.{each}": notes.where("loop_control", each) for each in value["loop_control"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -19,9 +19,21 @@ def write_playbook(playbook: Playbook) -> str:
     yaml.width = 110
     yaml.representer.ignore_aliases = lambda _: True  # what two tasks share is written twice: it is to be read
     yaml.representer.add_representer(Vaulted, lambda to, text: to.represent_scalar("!vault", str(text), style="|"))
-    out = io.StringIO()
+    out = _Text()
     yaml.dump([_play(play) for play in playbook.plays], out)
-    return out.getvalue()
+    return "".join(out.parts)
+
+
+class _Text:
+    """The little of a file that the writer of YAML asks for."""
+
+    encoding = None  # so that it is given text, not bytes
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.parts.append(text)
 
 
 def _play(play: Play) -> dict[str, Json]:
@@ -72,23 +84,23 @@ def _node(node: Node, play: Play) -> dict[str, Json]:
 
 def _task(spec: TaskSpec, play: Play) -> dict[str, Json]:
     said: dict[str, Json] = {"name": spec.name, spec.module: dict(spec.args)}
+    said |= _loop(spec.loop)
     said |= _given(
         vars=dict(spec.variables),
-        when=list(spec.when),
-        **_loop(spec.loop),
+        when=_short(spec.when),
         register=spec.register,
-        changed_when=list(spec.changed_when or ()),
-        failed_when=list(spec.failed_when or ()),
+        changed_when=_short(spec.changed_when or ()),
+        failed_when=_short(spec.failed_when or ()),
         tags=sorted(spec.tags - play.tags),
-        notify=list(spec.notify),
-        listen=list(spec.listen),
+        notify=_short(spec.notify),
+        listen=_short(spec.listen),
         delegate_to=spec.delegate_to,
         become_user=spec.become_user,
         environment=dict(spec.environment),
         throttle=spec.throttle,
     )
     if spec.until is not None:
-        said |= _given(until=list(spec.until.conditions))
+        said |= _given(until=_short(spec.until.conditions))
         said |= {"retries": spec.until.retries, "delay": spec.until.delay_s}
     if spec.timeout_s is not None:
         said["timeout"] = spec.timeout_s
@@ -108,12 +120,19 @@ _FLAGS = (
 def _loop(loop: Loop | None) -> dict[str, Json]:
     if loop is None:
         return {}
-    control = _given(index_var=loop.index, label=loop.label, pause=loop.pause_s)
+    control = _given(index_var=loop.index, pause=loop.pause_s)
     if loop.item != "item":
         control["loop_var"] = loop.item
-    return {"with_items" if loop.flatten else "loop": loop.over, "loop_control": control}
+    if loop.label is not None:
+        control["label"] = loop.label
+    return {"with_items" if loop.flatten else "loop": loop.over, **_given(loop_control=control)}
 
 
 def _given(**said: Any) -> dict[str, Json]:
-    """Return what says something; a list of a loop may be empty."""
-    return {key: value for key, value in said.items() if key in ("loop", "with_items", "label") or value}
+    """Return what says something."""
+    return {key: value for key, value in said.items() if value}
+
+
+def _short(texts: Sequence[str]) -> Json:
+    """Return a list of one as that one."""
+    return texts[0] if len(texts) == 1 else list(texts)
