@@ -5,18 +5,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lunops.agent.piped import Piped
 from lunops.agent.system import Output, System
-from lunops.sim import locks
+from lunops.sim import locks, turn
 from lunops.sim.faults import Fault, Struck
 from lunops.sim.machine import POOL_SIZE, SAVECONFIG, Machine
-from lunops.sim.state import die
 from lunops.sim.tree import Kind, parent_of, refuse
 
-__all__ = ["POOL_SIZE", "SAVECONFIG", "SimulatedSystem"]
+__all__ = ["POOL_SIZE", "SAVECONFIG", "SimulatedSystem", "pools_to_make"]
+
+DEFAULT_POOL = "tank"
+
+
+def pools_to_make(state: Path, named: Sequence[str]) -> Sequence[str]:
+    """Return the pools that a head is to have: those named, else LUNOPS_SIM_POOLS (a,b), else one for a new head."""
+    others = [name for name in os.environ.get("LUNOPS_SIM_POOLS", "").split(",") if name]
+    return named or others or ([] if state.exists() else [DEFAULT_POOL])
 
 
 class SimulatedSystem(Machine, System):
@@ -108,8 +115,7 @@ class SimulatedSystem(Machine, System):
     def listdir(self, path: str) -> list[str]:
         """Return the sorted names in a folder; none if it is not there."""
         self._observe("listdir", path)
-        path = self._tree.canonical(path, follow=True)
-        kind = self._tree.kind(path)
+        path, kind = self._tree.find(path, follow=True)
         if kind not in ("dir", None):
             raise refuse(errno.ENOTDIR, path)
         return self._tree.names(path) if kind else []
@@ -183,6 +189,10 @@ class SimulatedSystem(Machine, System):
             self._files.put(path, "file", text)
             self._files.set_mode(path, mode)
 
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        turn.sleep(seconds)
+
     @contextlib.contextmanager
     def lock(self, path: str, timeout_s: float) -> Iterator[None]:
         """Hold an exclusive lock on the file while the block runs; it dies with the process."""
@@ -202,7 +212,7 @@ class SimulatedSystem(Machine, System):
                 with self._state.changing():
                     self._files.put(f"{path}.lunops-{os.getpid()}", "file", text[: len(text) // 2])
                 if fault.die:
-                    die()
+                    self._state.die()
                 raise refuse(fault.errno or errno.ENOSPC, path) from None
             _hang(fault)
             raise refuse(fault.errno or errno.EIO, path) from None
@@ -241,4 +251,4 @@ class SimulatedSystem(Machine, System):
 def _hang(fault: Fault) -> None:
     """Keep this thread for as long as the fault says; nothing of the head is locked meanwhile."""
     if fault.effect == "hang":
-        time.sleep(fault.hang_s)
+        turn.sleep(fault.hang_s)
