@@ -29,6 +29,8 @@ _ALIASES = {
     "pools": (),
     "portals": (),
     "state": (),
+    "delay_ms": (),
+    "sim_process": (),
     "hang_s": (),
 }
 _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in (name, *aliases)}
@@ -78,6 +80,8 @@ def build(source: Source, path: Path) -> Host:
         pools=pools,
         portals=get("portals", _portals, (Portal(address="0.0.0.0", port=3260),)),
         state=get("state", file, folder / f"{source.name}.sim"),
+        delay_s=get("delay_ms", _milliseconds, 0.0),
+        sim_process=get("sim_process", _truth, False),
         hang_s=get("hang_s", _seconds, 120.0),
         groups=source.groups,
         variables={
@@ -144,6 +148,12 @@ def _seconds(text: str) -> float:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) > 0):
         raise BadValueError(f"{text!r} is no number of seconds", fix="write a whole number from 1 to 99999")
     return float(text)
+
+
+def _milliseconds(text: str) -> float:
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise BadValueError(f"{text!r} is no number of milliseconds", fix="write a whole number from 0 to 99999")
+    return int(text) / 1000
 
 
 def _truth(text: str) -> bool:
