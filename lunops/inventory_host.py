@@ -68,6 +68,8 @@ def build(name: str, groups: Sequence[str], layers: Sequence[Layer], folder: Pat
         pools=pools,
         portals=get("portals", _PORTALS),
         state=get("state", folder / f"{name}.sim"),
+        delay_s=get("delay_ms", 0.0),
+        sim_process=get("sim_process", False),
         hang_s=get("hang_s", 120.0),
         groups=tuple(groups),
         variables={**variables, "pools": list(pools), "inventory_hostname": name, "group_names": list(groups)},

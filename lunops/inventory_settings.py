@@ -155,6 +155,13 @@ def _seconds(value: Json) -> float:
     return float(seconds)
 
 
+def _milliseconds(value: Json) -> float:
+    milliseconds = _digits(value, 99999)
+    if not milliseconds and str(value) != "0":
+        raise BadValueError(f"{value!r} is no number of milliseconds", fix="write a whole number from 0 to 99999")
+    return milliseconds / 1000
+
+
 def _truth(value: Json) -> bool:
     found = _TRUTH.get(str(value).lower()) if isinstance(value, bool | int | str) else None
     if found is None:
@@ -208,6 +215,8 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "pools": Setting(convert=_pools, is_list=True),
     "portals": Setting(convert=_portals, is_list=True),
     "state": Setting(convert=_word, is_text=True, is_path=True),
+    "delay_ms": Setting(convert=_milliseconds),
+    "sim_process": Setting(convert=_truth),
     "hang_s": Setting(convert=_seconds),
 }
 CANONICAL: Final[Mapping[str, str]] = {

@@ -49,6 +49,8 @@ class Host:
     pools: tuple[str, ...] = ()
     portals: tuple[Portal, ...] = (Portal(address="0.0.0.0", port=3260),)
     state: Path | None = None  # the simulated head's file
+    delay_s: float = 0.0  # of the simulated head: what a round trip to it takes
+    sim_process: bool = False  # the simulated head's agent is a process of its own, which can be killed
     hang_s: float = 120.0  # how long a single step on LIO may take before the head counts as wedged
     groups: tuple[str, ...] = ()
     variables: Mapping[str, Json] = field(default_factory=dict)  # every variable of the host, for templates

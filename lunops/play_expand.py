@@ -163,7 +163,8 @@ def unique(wanted: Sequence[Wanted], spec: TaskSpec, head: str) -> list[Wanted]:
                     where=where,
                     fix=f"it is given before: {other}",
                 )
-        if not alone and spec.loop is not None:  # a command may well be run twice
-            each = replace(each, item=replace(each.item, key=f"{each.place}: {each.label}"))
+        if not alone:  # a command may well be run twice; without a loop it needs no name
+            key = "" if spec.loop is None else f"{each.place}: {each.label}"
+            each = replace(each, item=replace(each.item, key=key))  # noqa: PLW2901
         found.append(each)
     return found

@@ -19,7 +19,8 @@ from tests.operations.sim_eyes import SimEyes
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """A simulated head of the test's own."""
     inventory = parse(
-        f"[heads]\njbod-01 connection=sim pools=jbod-01-p01 state={tmp_path}/jbod-01.sim\n", tmp_path / "inventory"
+        f"[heads]\njbod-01 connection=sim pools=jbod-01-p01 state={tmp_path}/jbod-01.sim sim_process=true\n",
+        tmp_path / "inventory",
     )
     host = inventory.hosts["jbod-01"]
     test = re.sub(r"[^a-z0-9]", "", request.node.name.removeprefix("test_"))[:24]

@@ -109,9 +109,11 @@ class Work:
                 guarded(outcome, lambda: do(item, outcome))  # noqa: B023 - called before the loop goes on
                 self.report(item, outcome, self.system.monotonic() - begun)
 
-        threads = [threading.Thread(target=loop, daemon=True) for _ in range(min(forks or self.forks, len(items)))]
+        # This thread is one of them: most tasks are about one thing, and a thread costs more than many of those do.
+        threads = [threading.Thread(target=loop, daemon=True) for _ in range(min(forks or self.forks, len(items)) - 1)]
         for thread in threads:
             thread.start()
+        loop()
         for thread in threads:
             thread.join()
 

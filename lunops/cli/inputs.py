@@ -109,6 +109,7 @@ def read_inputs(options: Options) -> Inputs:
         "ansible_skip_tags": list(options.skip_tags),
         "ansible_check_mode": options.check,
         "ansible_diff_mode": options.diff,
+        **({} if options.limit is None else {"ansible_limit": options.limit}),
     }
     prepared = prepare(
         revealed(book.playbook, reader.vault.reveal),

@@ -168,7 +168,7 @@ class _Engine:
             self._through(play, nodes, play.batch)
 
     def _through(self, play: PlayState, nodes: Sequence[Node], heads: Sequence[Head]) -> None:
-        self._nodes(play, nodes, heads, guarded=False)
+        self._gone(heads, self._nodes(play, nodes, heads, guarded=False), guarded=False)
         self._flush(play, heads, guarded=False)
 
     # nodes: each gives the names of the heads that cannot go on

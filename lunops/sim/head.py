@@ -6,17 +6,26 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lunops.agent.piped import Piped
 from lunops.agent.started import Started
 from lunops.agent.system import Output, System
-from lunops.sim import locks
+from lunops.sim import locks, turn
 from lunops.sim.contents import Contents
 from lunops.sim.machine import POOL_SIZE, SAVECONFIG
 from lunops.sim.shell import Shell
 from lunops.sim.tree import parent_of, refuse
 
-__all__ = ["POOL_SIZE", "SAVECONFIG", "SimulatedSystem"]
+__all__ = ["POOL_SIZE", "SAVECONFIG", "SimulatedSystem", "pools_to_make"]
+
+DEFAULT_POOL = "tank"
+
+
+def pools_to_make(state: Path, named: Sequence[str]) -> Sequence[str]:
+    """Return the pools that a head is to have: those named, else LUNOPS_SIM_POOLS (a,b), else one for a new head."""
+    others = [name for name in os.environ.get("LUNOPS_SIM_POOLS", "").split(",") if name]
+    return named or others or ([] if state.exists() else [DEFAULT_POOL])
 
 
 class SimulatedSystem(Contents, System):
@@ -122,8 +131,7 @@ class SimulatedSystem(Contents, System):
     def listdir(self, path: str) -> list[str]:
         """Return the sorted names in a folder; none if it is not there."""
         self._observe("listdir", path)
-        path = self._tree.canonical(path, follow=True)
-        kind = self._tree.kind(path)
+        path, kind = self._tree.find(path, follow=True)
         if kind not in ("dir", None):
             raise refuse(errno.ENOTDIR, path)
         return self._tree.names(path) if kind else []
@@ -196,6 +204,10 @@ class SimulatedSystem(Contents, System):
                 raise refuse(errno.EACCES, path)
             self._files.put(path, "file", text)
             self._files.set_mode(path, mode)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        turn.sleep(seconds)
 
     @contextlib.contextmanager
     def lock(self, path: str, timeout_s: float) -> Iterator[None]:

@@ -11,12 +11,12 @@ import os
 import signal
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lunops.sim import turn
 from lunops.sim.faults import Fault, Faults, Struck
 
 _VERSION = 2
@@ -52,6 +52,10 @@ create table journal (
 """
 
 
+class Killed(SystemExit):
+    """The agent was killed, and its process goes on: a SystemExit ends a thread, and passes all handlers."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """One line of the journal: the n-th change of the head, what it was, and by which process."""
@@ -73,6 +77,8 @@ class State:
         self._faults_text = ""
         self._faults = Faults()
         self._depth = 0
+        self.is_dead = False  # where the agent is no process of its own: it was killed, and does nothing more
+        self.is_alone = True  # this process is the agent's alone, and dies with it
         if not self._is_made():
             self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=off")
@@ -97,6 +103,10 @@ class State:
         with self._lock:
             row: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
             return row
+
+    def has_node(self, path: str, kind: str) -> bool:
+        """Return whether a file, folder or link that somebody made stands at the path."""
+        return self.one("select 1 from nodes where path = ? and kind = ?", path, kind) is not None
 
     def do(self, sql: str, *values: Any) -> None:
         """Execute one statement; call it while `changing`."""
@@ -128,7 +138,7 @@ class State:
                     fault = self._count(kind, what, changes=True)
             if fault is not None and fault.effect not in ("die_after", "race"):
                 if fault.effect == "die_before":
-                    die()
+                    self.die()
                 raise Struck(fault)
             with self.changing():
                 yield
@@ -136,7 +146,7 @@ class State:
             if fault is not None and fault.effect == "race":
                 raise Struck(fault)
             if fault is not None:
-                die()
+                self.die()
 
     def note(self, kind: str, what: str) -> None:
         """Write a line into the journal; call it while changing the state."""
@@ -150,7 +160,7 @@ class State:
                 fault = self._count(kind, what, changes=False)
             if fault is not None:
                 if fault.effect in ("die_before", "die_after"):
-                    die()
+                    self.die()
                 raise Struck(fault)
 
     def delay(self, kind: str) -> Faults:
@@ -158,11 +168,21 @@ class State:
         faults = self.faults()
         seconds = faults.delays_s.get(kind, 0.0)
         if seconds:
-            time.sleep(seconds)
+            turn.sleep(seconds)
         return faults
 
+    def die(self) -> NoReturn:
+        """End the agent at once, as kill -9 does: this process, or where it is not the agent's alone, this thread."""
+        if self.is_alone:
+            os.kill(os.getpid(), signal.SIGKILL)
+            os._exit(137)
+        self.is_dead = True
+        raise Killed
+
     def faults(self) -> Faults:
-        """Return what goes wrong at present."""
+        """Return what goes wrong at present; raises Killed where the agent was."""
+        if self.is_dead:
+            raise Killed
         row = self.one("select value from meta where key = 'faults'")
         text = row[0] if row else ""
         with self._lock:
@@ -224,9 +244,3 @@ class State:
                 self._db.execute("commit")
             finally:
                 self._depth = 0
-
-
-def die() -> NoReturn:
-    """End this process at once, as kill -9 does."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    os._exit(137)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import time
 from collections.abc import Iterator
 
+from lunops.sim import turn
 from lunops.sim.faults import Fault, Struck
 from lunops.sim.machine import Machine
-from lunops.sim.state import die
 from lunops.sim.tree import Kind, parent_of, refuse
 
 
@@ -28,7 +27,7 @@ class Striking(Machine):
                 with self._state.changing():
                     self._files.put(f"{path}.lunops-{os.getpid()}", "file", text[: len(text) // 2])
                 if fault.die:
-                    die()
+                    self._state.die()
                 raise refuse(fault.errno or errno.ENOSPC, path) from None
             _hang(fault)
             raise refuse(fault.errno or errno.EIO, path) from None
@@ -67,4 +66,4 @@ class Striking(Machine):
 def _hang(fault: Fault) -> None:
     """Keep this thread for as long as the fault says; nothing of the head is locked meanwhile."""
     if fault.effect == "hang":
-        time.sleep(fault.hang_s)
+        turn.sleep(fault.hang_s)

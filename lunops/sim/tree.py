@@ -162,10 +162,18 @@ class Tree:
 
         Raises ENOTDIR if it leads through a file, ELOOP if its links go round.
         """
+        return self.find(path, follow=follow)[0]
+
+    def find(self, path: str, *, follow: bool) -> tuple[str, Kind | None]:
+        """Return the canonical path, and what stands there; errors as `canonical`."""
         path = os.path.normpath(path)
         kind = self.part(path).kind(path)
         if kind is not None and (kind != "link" or not follow):
-            return path
+            return path, kind
+        path = self._way(path, kind, follow=follow)
+        return path, self.kind(path)
+
+    def _way(self, path: str, kind: Kind | None, *, follow: bool) -> str:
         if kind is None and self.part(parent_of(path)).kind(parent_of(path)) == "dir":
             return path  # it is what is missing at the end
         waiting = path.strip("/").split("/")[::-1] if path != "/" else []
