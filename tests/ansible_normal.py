@@ -72,12 +72,8 @@ def from_lunops(told: Mapping[str, Any] | None, code: int, scratch: str) -> Norm
     """Return what `lunops run --json` tells; `told` is None where nothing was run."""
     told = told or {}
     tasks: list[Normal] = []
-    last = ("", "")
     for each in (task for task in told.get("tasks", ()) if task["module"] != "meta"):
-        key = (each["play"], each["id"])
-        if key != last or each["head"] in tasks[-1]["hosts"]:
-            tasks.append(_task(each["play"], each["name"], handler=bool(each["is_handler"])))
-            last = key
+        tasks.append(_task(each["play"], each["name"], handler=bool(each["is_handler"])))
         tasks[-1]["hosts"][each["head"]] = _lunops_result(each)
     return _whole(code, told.get("plays", []), tasks, told.get("heads", {}), scratch)
 
@@ -148,7 +144,13 @@ def _whole(
     stats: Mapping[str, Mapping[str, int]],
     scratch: str,
 ) -> Normal:
-    kept = [{**task, "hosts": dict(sorted(task["hosts"].items()))} for task in tasks if task["hosts"]]
+    kept: list[Normal] = []
+    for task in (task for task in tasks if task["hosts"]):
+        hosts = task["hosts"]
+        last = kept[-1] if kept else {}
+        if last == {**task, "hosts": last.get("hosts")} and last["hosts"].keys().isdisjoint(hosts):
+            hosts |= kept.pop()["hosts"]  # the same task in the next batch, with no other in between
+        kept.append({**task, "hosts": dict(sorted(hosts.items()))})
     counted = {
         host: {name: counts[name] for name in COUNTERS if counts.get(name)} for host, counts in sorted(stats.items())
     }
