@@ -6,6 +6,7 @@ HEAD ?= sim
 JOBS ?= 2
 
 .PHONY: help setup setup-lab test lint acceptance conformance demo bench bench-heads clean
+.PHONY: help setup setup-lab ansible test lint acceptance conformance demo bench clean
 
 help:
 	@echo "make setup              the environment, and the command at $(VENV)/bin/lunops"
@@ -13,6 +14,7 @@ help:
 	@echo "make demo HEAD=lab      the same on a real kernel in a virtual machine, and two nodes boot from their clones"
 	@echo "make test               lint, types, and the whole test suite"
 	@echo "make acceptance         the suite on real storage heads (virtual machines: ZFS and the kernel's target)"
+	@echo "make ansible            the ansible-core that lunops is compared to, and where it is"
 	@echo "make bench              what replicating an image costs between two such heads, beside ssh by hand"
 	@echo "make bench-heads        what a play on 500 simulated heads costs beside one on one head"
 	@echo "make conformance        both, and docs/conformance.md: which operation passed on which"
@@ -29,6 +31,10 @@ $(VENV)/.installed: pyproject.toml tests/tools/packages
 
 setup-lab: setup
 	@tests/tools/packages lab
+
+# ansible-core, in an environment of its own, for the comparison with it; it prints the folder of its commands.
+ansible:
+	@PYTHON=$(PYTHON) tests/tools/ansible
 
 lint: setup
 	@$(VENV)/bin/ruff check

@@ -165,6 +165,6 @@ def unique(wanted: Sequence[Wanted], spec: TaskSpec, head: str) -> list[Wanted]:
                 )
         if not alone:  # a command may well be run twice; without a loop it needs no name
             key = "" if spec.loop is None else f"{each.place}: {each.label}"
-            each = replace(each, item=replace(each.item, key=key))  # noqa: PLW2901
+            each = replace(each, item=replace(each.item, key=key))
         found.append(each)
     return found
