@@ -5,8 +5,7 @@ HEAD ?= sim
 # Tests run side by side on this many processes.
 JOBS ?= 2
 
-.PHONY: help setup setup-lab test lint acceptance conformance demo bench bench-heads clean
-.PHONY: help setup setup-lab ansible test lint acceptance conformance demo bench clean
+.PHONY: help setup setup-lab ansible test lint acceptance conformance demo bench bench-heads clean
 
 help:
 	@echo "make setup              the environment, and the command at $(VENV)/bin/lunops"

@@ -168,7 +168,10 @@ class _Engine:
             self._through(play, nodes, play.batch)
 
     def _through(self, play: PlayState, nodes: Sequence[Node], heads: Sequence[Head]) -> None:
-        self._gone(heads, self._nodes(play, nodes, heads, guarded=False), guarded=False)
+        lost = self._nodes(play, nodes, heads, guarded=False)
+        for head in heads:
+            # One that was lost within a rescue's reach, which is not for it.
+            head.is_failed = head.is_failed or (head.name in lost and head.is_unreachable)
         self._flush(play, heads, guarded=False)
 
     # nodes: each gives the names of the heads that cannot go on

@@ -102,15 +102,23 @@ def folder(environment: Mapping[str, str]) -> Path:
 
 def prune(runs: Path) -> None:
     """Remove the oldest journals beyond those that are kept."""
-    files = sorted(runs.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
-    for path in files[:-_KEPT]:
+    for path in _by_age(runs)[_KEPT:]:
         path.unlink(missing_ok=True)
+
+
+def _by_age(runs: Path) -> list[Path]:
+    """Return the journals, the youngest first; others may remove some meanwhile."""
+    found: list[tuple[float, Path]] = []
+    for path in runs.glob("*.jsonl"):
+        with contextlib.suppress(OSError):
+            found.append((path.stat().st_mtime, path))
+    return [path for _age, path in sorted(found, reverse=True)]
 
 
 def read(runs: Path, run: str) -> tuple[Mapping[str, Json], dict[tuple[str, str], Done]]:
     """Return what a run's journal says at its head, and what was done; raises `PlaybookError`."""
     path = runs / f"{run}.jsonl"
-    known = [each.stem for each in sorted(runs.glob("*.jsonl"), key=lambda each: -each.stat().st_mtime)]
+    known = [each.stem for each in _by_age(runs)]
     if run not in known:
         raise PlaybookError(f"there is no run {run!r}", where=str(runs), fix=hint(run, known, "runs"))
     done: dict[tuple[str, str], Done] = {}

@@ -223,7 +223,7 @@ class TaskOnHead:
     def _again(self, attempt: int, most: int) -> None:
         """Wait before the next try."""
         assert self._spec.until is not None
-        self._run.observer.retrying(self._head.name, self._name, attempt, most - 1)
+        self._run.observer.retrying(self._head.name, self._name, attempt, most)
         self._run.cancelled.wait(self._number(self._spec.until.delay_s, "delay"))
 
     # judging

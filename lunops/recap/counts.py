@@ -39,7 +39,7 @@ def all_counters(result: RunResult) -> dict[str, dict[str, int]]:
 
 def _counted_as(task: TaskResult) -> tuple[str, ...]:
     if task.status.is_bad and task.is_ignored:
-        return ("skipped" if task.status is Status.UNREACHABLE else "ok", "ignored")
+        return ("ok", "ignored")
     if task.status.is_bad and task.is_rescued:
         return ("rescued",)
     return ("ok", "changed") if task.status is Status.CHANGED else (str(task.status),)
