@@ -7,6 +7,7 @@ LunopsError
 │   ├── PlaybookError     the playbook file
 │   ├── TemplateError     a Jinja template, or the fragment that it renders to
 │   └── SettingsError     the service's settings file
+├── NotYetKnownError      an expression uses a value that only the run will give
 ├── HeadError             a head could not do it
 │   ├── UnreachableError  no connection, or it was lost: what ran last has an unknown outcome
 │   │   └── HostKeyError  the head's host key is unknown or has changed
@@ -70,6 +71,20 @@ class TemplateError(InputError):
 
 class SettingsError(InputError):
     """The settings file is wrong."""
+
+
+class NotYetKnownError(LunopsError):
+    """An expression uses a value that only the run will give, or that a task would have given that did not run."""
+
+    def __init__(self, name: str, why: str = "", *, where: str = "", fix: str = "") -> None:
+        super().__init__(f"{name!r} is not known yet" + (f": {why}" if why else ""), where=where, fix=fix)
+        self.name = name
+        self.why = why
+
+    def at(self, where: str) -> NotYetKnownError:
+        """Return the same error with `where` put in front of the place that it names already."""
+        place = f"{where}: {self.where}" if self.where else where
+        return NotYetKnownError(self.name, self.why, where=place, fix=self.fix)
 
 
 class HeadError(LunopsError):
