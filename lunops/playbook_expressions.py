@@ -11,13 +11,14 @@ from jinja2.parser import Parser
 
 from lunops.model import Json
 from lunops.near import hint
-from lunops.render import environment
+from lunops.render.environment import native_environment, no_such
 from lunops.yaml_source import Vaulted
 
 HEAD_FILTERS: Final = ("head", "pools")  # those that ask the inventory, so that whoever runs the playbook adds them
 _OPENERS = ("{{", "{%", "{#")
 _LOOK_UP = "values come from the inventory, `vars`, `vars_files`, -e @FILE or what a task registers"
-_NO_FUNCTIONS = {"lookup": _LOOK_UP, "query": _LOOK_UP, "q": _LOOK_UP}  # those of Ansible
+_NOW = "register the output of `date`, or give the time with -e"
+_NO_FUNCTIONS = {"lookup": _LOOK_UP, "query": _LOOK_UP, "q": _LOOK_UP, "now": _NOW}  # those of Ansible
 _OF_JINJA = frozenset(("caller", "loop", "self", "super"))  # names that Jinja gives a value in its own places
 
 Problem = tuple[str, str]  # what is wrong, and how to mend it
@@ -36,23 +37,24 @@ class Grammar:
     """What an expression may be made of: Jinja's syntax, and the filters, tests and functions that there are."""
 
     def __init__(self, filters: Iterable[str] = HEAD_FILTERS) -> None:
-        self._environment: Any = environment(filters=dict.fromkeys(filters, str))
+        self._environment: Any = native_environment(dict.fromkeys(filters, str))
         self.text = lru_cache(maxsize=None)(self._text)
         self.condition = lru_cache(maxsize=None)(self._condition)
+
+    # Neither computes anything, as Jinja's own compiling does with what is constant: 9**9**9 would take for ever.
 
     def _text(self, text: str) -> tuple[Problem, ...]:
         """Return the problems of a text with `{{ }}` in it."""
         if not has_expression(text) or isinstance(text, Vaulted):
             return ()
         try:
-            tree = self._environment.parse(text)
+            tree = Parser(self._environment, text).parse()  # as Environment.parse, which stops at the first name
         except Exception as error:  # also what the lexer makes of a number of 5000 digits, or of a thousand brackets
             return ((_said(error), "write it as {{ NAME | FILTER }}"),)
         return tuple(self._names(tree))
 
     def _condition(self, text: str) -> tuple[Problem, ...]:
         """Return the problems of a bare expression."""
-        # As Environment.compile_expression does it, which would also compute what is constant: 9**9**9 takes for ever.
         try:
             parser = Parser(self._environment, text, state="variable")
             tree = parser.parse_expression()
@@ -67,12 +69,13 @@ class Grammar:
         for kind, node_type, there in (("filter", nodes.Filter, known.filters), ("test", nodes.Test, known.tests)):
             for node in tree.find_all(node_type):
                 if node.name not in there:
-                    yield f"there is no {kind} {node.name!r}", hint(node.name, there, f"{kind}s")
+                    error = no_such(kind, node.name, there)
+                    yield error.what, error.fix
         own = {each.name for each in tree.find_all(nodes.Macro)} | _OF_JINJA
         own |= {each.name for each in tree.find_all(nodes.Name) if each.ctx != "load"}
         for call in tree.find_all(nodes.Call):
             name = call.node.name if isinstance(call.node, nodes.Name) else None
-            if name is not None and name not in known.globals and name not in own:
+            if name is not None and (name in _NO_FUNCTIONS or name not in known.globals) and name not in own:
                 yield (
                     f"there is no function {name!r}",
                     _NO_FUNCTIONS.get(name) or hint(name, known.globals, "functions"),
