@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,8 @@ from lunops.together import raise_all
 
 __all__ = ["Group", "Inventory", "Origin", "Text", "VariablesText", "combine", "parse", "write"]
 
+_PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?(?:, |\Z)")
 _LOCALHOST = "localhost"
-_HOST_LIST = Path("-i")  # where what stands on the command line comes from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ def combine(sources: Sequence[Text], variables: FindVariables = _no_files) -> In
     if _LOCALHOST not in hosts:
         of_hosts[_LOCALHOST] = layers.of_localhost()
         localhost = build(_LOCALHOST, (), of_hosts[_LOCALHOST], Path(), raw.errors)
-    raise_all(raw.errors)
+    raise_all(_in_order(raw.errors))
     return Inventory(
         path=names,
         hosts=hosts,
@@ -107,6 +108,14 @@ def combine(sources: Sequence[Text], variables: FindVariables = _no_files) -> In
         localhost=localhost,
         layers=of_hosts,
     )
+
+
+def _in_order(errors: Sequence[LunopsError]) -> list[LunopsError]:
+    """Return errors as one meets what they are about, reading file after file."""
+    places = [_PLACE.match(error.where) for error in errors]
+    files = list(dict.fromkeys(place[1] if place else "" for place in places))
+    keys = [(files.index(place[1]), int(place[2]), int(place[3] or 0)) if place else (0, 0, 0) for place in places]
+    return [errors[number] for number in sorted(range(len(errors)), key=keys.__getitem__)]
 
 
 def _read(source: Text, raw: Raw) -> None:

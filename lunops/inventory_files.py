@@ -24,9 +24,10 @@ def read_file(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except OSError as error:
-        raise InventoryError(f"cannot read this: {error.strerror or error}", where=str(path)) from error
+        what = f"cannot read this: {error.strerror or error}"
+        raise InventoryError(what, where=str(path), fix="see that it is a file, and that you may read it") from error
     except UnicodeDecodeError as error:
-        raise InventoryError(f"this is not UTF-8 text: {error}", where=str(path)) from error
+        raise InventoryError(f"this is not UTF-8 text: {error}", where=str(path), fix="save it as UTF-8") from error
 
 
 def load(sources: Sequence[str], *, playbook_folder: Path | None = None, read: Reader = read_file) -> Inventory:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def split(pattern: str) -> list[str]:
 class Chooser:
     """The names that a pattern chooses from."""
 
-    hosts: Sequence[str]
+    hosts: Collection[str]  # in the order of the inventory
     groups: Mapping[str, Sequence[str]]
     implicit: str  # the name of a host that is in no group, or the empty text
     path: str  # the inventory's, for messages
@@ -65,10 +66,14 @@ class Chooser:
         if part.startswith("@"):
             return tuple(self._in_file(Path(part[1:])))
         if part.startswith("~"):
+            if part == "~":  # it would mean everyone
+                raise InventoryError("'~' has no regular expression", where=self.path, fix="write ~REGEX")
             try:
-                regex = re.compile(part[1:])
+                with warnings.catch_warnings(action="ignore"):  # of what a later Python may read otherwise
+                    regex = re.compile(part[1:])
             except (re.error, OverflowError, RecursionError) as error:
-                raise InventoryError(f"{part!r} is no regular expression: {error}", where=self.path) from error
+                what = f"{part!r} is no regular expression: {error}"
+                raise InventoryError(what, where=self.path, fix="mend it, or write names and globs") from error
             found = self._matching(lambda name: regex.match(name) is not None)
         else:
             # As in Ansible, a[1] is the second of a; where there is no a, it is a glob.

@@ -54,7 +54,7 @@ class Inventory:
         nothing is left.
         """
         chooser = Chooser(
-            hosts=tuple(self.hosts),
+            hosts=self.hosts,
             groups=self.groups,
             implicit=self.localhost.name if self.localhost else "",
             path=self.path,

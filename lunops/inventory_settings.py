@@ -99,7 +99,7 @@ def _refused(name: str, given: Given) -> InventoryError | None:
         return None
     near = nearest(name, (known for known in CANONICAL if known.startswith("ansible_")))
     aliases = ", ".join(each for setting in SETTINGS.values() for each in setting.aliases[:1])
-    fix = f"did you mean {near!r}? " * bool(near) + f"lunops takes {aliases}, {PRIORITY}, and ~/.ssh/config"
+    fix = f"did you mean {near!r}?" if near else f"lunops takes {aliases}, {PRIORITY}, and ~/.ssh/config"
     return InventoryError(f"the variable {name!r} is not known here", where=given.where, fix=_REFUSED.get(name, fix))
 
 

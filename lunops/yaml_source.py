@@ -15,6 +15,7 @@ from lunops.errors import InputError
 from lunops.model import Json
 
 _VAULT = "!vault"
+_MEND = "look at the line and the one before it: quotes, brackets, spaces at its start"
 _DEEPEST = 50
 _MOST_VALUES = 1_000_000  # aliases can make a short text stand for a huge value
 
@@ -63,9 +64,9 @@ def read(text: str, path: str, error: type[InputError]) -> Source:
         raise error(f"a key is given twice: {what}", where=_mark(problem, path), fix="keep one of them") from problem
     except MarkedYAMLError as problem:
         said = " ".join(str(part) for part in (problem.context, problem.problem) if part)
-        raise error(f"this is not YAML: {said}", where=_mark(problem, path)) from problem
+        raise error(f"this is not YAML: {said}", where=_mark(problem, path), fix=_MEND) from problem
     except (YAMLError, ValueError, RecursionError) as problem:
-        raise error(f"this is not YAML: {problem}", where=path) from problem
+        raise error(f"this is not YAML: {problem}", where=path, fix=_MEND) from problem
     reader = _Reader(path, error)
     value = reader.plain(node, ())
     return Source(value=value, places=reader.places, path=path)

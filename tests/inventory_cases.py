@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "scenarios" / "inventory"
-_ANSIBLE = Path(__file__).parent / "tools" / "ansible"  # prints the path of a Python that has ansible-core
+_ANSIBLE = (
+    Path(__file__).parent / "tools" / "ansible"
+)  # makes an environment with ansible-core, and prints its bin folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +93,7 @@ def main(words: list[str]) -> None:
     if words:
         programs = Path(words[0])
     else:
-        python = subprocess.run([_ANSIBLE], capture_output=True, text=True, check=True).stdout.split()[-1]
-        programs = Path(python).parent
+        programs = Path(subprocess.run([_ANSIBLE], stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
     for case in CASES:
         record(case, programs)
         print(f"recorded {case.folder.name}")

@@ -67,6 +67,8 @@ def test_a_pattern_names_heads_in_the_order_of_the_inventory(pattern: str, chose
         ("empty", "'empty' names no head"),
         ("rak1[0]", "no head or group is named 'rak1[0]' (inventory); did you mean 'rack1'?"),
         ("~jbod-(", "'~jbod-(' is no regular expression"),
+        ("~[[x]", "no head or group is named '~[[x]'"),
+        ("~", "'~' has no regular expression (inventory); write ~REGEX"),
         ("~x+", "no head or group is named '~x+'"),
         ("rack1:!x*", "no head or group is named 'x*'"),
         ("@none", "the file names no head (none); write one a line"),
