@@ -11,8 +11,8 @@ import pytest
 from lunops.cli import run
 from lunops.cli.explain import explain
 from lunops.inventory import parse
+from lunops.inventory.settings import SETTINGS
 from lunops.inventory_files import load
-from lunops.inventory_settings import SETTINGS
 from lunops.model import Host
 
 ROOT = Path(__file__).parents[1]

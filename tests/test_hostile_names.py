@@ -15,7 +15,7 @@ from lunops.inventory import Inventory, parse
 from lunops.modules import MODULES, Context
 from lunops.modules.base import DatasetName
 from lunops.planner import plan_playbook
-from lunops.playbook_reader import read_playbook as parse_playbook
+from lunops.playbook.reader import read_playbook as parse_playbook
 from lunops.resources import load_templates
 from lunops.sim.head import SimulatedSystem
 from lunops.validate import Checked

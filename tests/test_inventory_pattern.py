@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lunops.errors import InventoryError
 from lunops.inventory import parse
-from lunops.inventory_pattern import split
+from lunops.inventory.pattern import split
 from lunops.model import Host
 
 HEADS = parse("jbod-[01:06]\n[rack1]\njbod-03\njbod-01\njbod-02\n[rack2]\njbod-04\n[empty]\n", Path("inventory"))

@@ -8,7 +8,7 @@ import pytest
 
 from lunops.errors import InventoryError
 from lunops.inventory import Inventory, parse
-from lunops.inventory_yaml import is_yaml
+from lunops.inventory.yaml import is_yaml
 from lunops.names import Portal
 from lunops.yaml_source import Vaulted
 

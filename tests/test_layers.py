@@ -18,16 +18,11 @@ CORE_LAYERS = (
     "errors near together",
     "names",
     "model",
-    "typed inventory_range inventory_raw inventory_settings inventory_ini inventory_yaml inventory_groups "
-    "inventory_host inventory_pattern inventory_records inventory_write inventory render validate "
-    "fragment_bounds fragment_model fragment_rules fragment yaml_source",
+    "typed inventory_range render validate fragment_bounds fragment_model fragment_rules fragment yaml_source",
+    "inventory",
     "modules recap",
-    "playbook_model",
-    "playbook_expressions playbook_notes playbook_values playbook_refused playbook_inherit playbook_loop "
-    "playbook_arguments playbook_task playbook_import playbook_nodes playbook_notify playbook_play playbook_reader "
-    "playbook_writer playbook_select listing",
-    "playbook_walk planner_task play_variables play_expand play_results play_prepare",
-    "planner_playbook planner",
+    "playbook",
+    "planner",
 )
 OUTER_LAYERS = (
     "agent",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lunops.listing import hosts_text, listing_text, tags_text, tasks_text
-from lunops.playbook_model import Play, Playbook
-from lunops.playbook_reader import read_playbook
-from lunops.playbook_select import select
+from lunops.playbook.listing import hosts_text, listing_text, tags_text, tasks_text
+from lunops.playbook.model import Play, Playbook
+from lunops.playbook.reader import read_playbook
+from lunops.playbook.select import select
 from tests.reader_modules import READER_MODULES
 
 BOOK = """\

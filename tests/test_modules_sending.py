@@ -12,7 +12,7 @@ from lunops.inventory import parse
 from lunops.model import Item, Plan
 from lunops.modules import MODULES, Context
 from lunops.planner import plan_playbook
-from lunops.playbook_reader import read_playbook
+from lunops.playbook.reader import read_playbook
 from lunops.resources import load_templates, playbook_folder
 
 INVENTORY = parse(

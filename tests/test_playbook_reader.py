@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lunops.errors import InputError, PlaybookError
-from lunops.playbook_model import Block, Loop, Playbook, TaskSpec, Until, VarsFile
-from lunops.playbook_notify import tasks_of
-from lunops.playbook_reader import read_playbook
+from lunops.playbook.model import Block, Loop, Playbook, TaskSpec, Until, VarsFile
+from lunops.playbook.notify import tasks_of
+from lunops.playbook.reader import read_playbook
 from tests.reader_modules import READER_MODULES
 
 

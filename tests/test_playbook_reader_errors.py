@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 from lunops.errors import InputError, PlaybookError
-from lunops.playbook_reader import read_playbook
+from lunops.playbook.reader import read_playbook
 from tests.reader_modules import READER_MODULES
 
 FILES = sorted((Path(__file__).parent / "scenarios" / "reader").glob("*.yml"))

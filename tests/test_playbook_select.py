@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lunops.errors import PlaybookError
-from lunops.playbook_model import Block, Playbook
-from lunops.playbook_notify import tasks_of
-from lunops.playbook_reader import read_playbook
-from lunops.playbook_select import select
+from lunops.playbook.model import Block, Playbook
+from lunops.playbook.notify import tasks_of
+from lunops.playbook.reader import read_playbook
+from lunops.playbook.select import select
 from tests.reader_modules import READER_MODULES
 
 BOOK = """\

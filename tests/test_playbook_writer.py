@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lunops.errors import InputError, PlaybookError
-from lunops.playbook_model import Playbook
-from lunops.playbook_reader import read_playbook
-from lunops.playbook_writer import write_playbook
+from lunops.playbook.model import Playbook
+from lunops.playbook.reader import read_playbook
+from lunops.playbook.writer import write_playbook
 from lunops.yaml_source import Vaulted
 from tests.playbook_values import anything, playbooks, yaml_text
 from tests.reader_modules import READER_MODULES

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lunops.errors import InventoryError
 from lunops.inventory import Inventory, Origin
-from lunops.inventory_settings import CANONICAL, SETTINGS
+from lunops.inventory.settings import CANONICAL, SETTINGS
 from lunops.model import Json
 from lunops.near import hint
 from lunops.yaml_source import Vaulted

@@ -17,11 +17,11 @@ from lunops.inventory import Inventory
 from lunops.mask import Mask
 from lunops.model import Host, Json
 from lunops.near import hint
-from lunops.play_prepare import Prepared, prepare
-from lunops.playbook_model import Play, Playbook
-from lunops.playbook_reader import read_playbook
-from lunops.playbook_reveal import revealed
-from lunops.playbook_select import select
+from lunops.planner.prepare import Prepared, prepare
+from lunops.playbook.model import Play, Playbook
+from lunops.playbook.reader import read_playbook
+from lunops.playbook.reveal import revealed
+from lunops.playbook.select import select
 from lunops.render import Templates
 from lunops.resources import FolderFiles, load_templates, playbook_folder
 from lunops.vault_keys import KeySources, VaultReader, load_keys

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from lunops.errors import InventoryError
 from lunops.inventory import Inventory
-from lunops.inventory_raw import ALL, PRIORITY
+from lunops.inventory.raw import ALL, PRIORITY
 from lunops.model import Json
 from lunops.near import hint
 from lunops.yaml_source import Vaulted

@@ -21,7 +21,6 @@ from lunops.cli.printer import Printer
 from lunops.cli.run_options import Options
 from lunops.connections import Timeouts, connect
 from lunops.errors import PlaybookError
-from lunops.listing import listing_text
 from lunops.model import Host, Json, RunResult
 from lunops.play import journal_file
 from lunops.play.engine import run_playbook
@@ -29,6 +28,7 @@ from lunops.play.journal import Journal
 from lunops.play.journal_file import FileJournal
 from lunops.play.observer import PlayObserver, SilentPlay
 from lunops.play.run_state import Options as RunOptions
+from lunops.playbook.listing import listing_text
 
 _INTERRUPTED = 99
 _RESUMED = ("plan", "inventory", "limit", "extra_vars", "tags", "skip_tags", "start_at_task", "force_handlers")

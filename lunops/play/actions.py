@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from lunops.errors import TemplateError
 from lunops.model import ItemResult, Json, Status
 from lunops.modules.play import HELLO
-from lunops.play_expand import Wanted
-from lunops.playbook_model import TaskSpec
+from lunops.planner.expand import Wanted
+from lunops.playbook.model import TaskSpec
 from lunops.render import Expressions
 
 

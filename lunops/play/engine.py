@@ -15,6 +15,8 @@ from lunops.head_run import HeadSession
 from lunops.inventory import Inventory
 from lunops.model import Host, Json, RunResult, Status
 from lunops.modules.base import Files
+from lunops.planner.prepare import Prepared
+from lunops.planner.variables import Variables
 from lunops.play.batches import batches, ordered
 from lunops.play.forks import Forks
 from lunops.play.journal import Journal
@@ -24,10 +26,8 @@ from lunops.play.reach import Reach
 from lunops.play.run_state import Options, PlayState, RunState
 from lunops.play.state import Done, Head
 from lunops.play.undoing import Undoing
-from lunops.play_prepare import Prepared
-from lunops.play_variables import Variables
-from lunops.playbook_model import FREE, UNDO, Block, Node, Play, TaskSpec
-from lunops.playbook_walk import numbers, tasks_of
+from lunops.playbook.model import FREE, UNDO, Block, Node, Play, TaskSpec
+from lunops.playbook.walk import numbers, tasks_of
 from lunops.render import Templates
 
 _ONCE = frozenset({"pause"})  # modules that are done once for all heads

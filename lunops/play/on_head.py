@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from lunops.errors import InputError, LunopsError, NotYetKnownError
 from lunops.model import Host, ItemResult, Json, Status, TaskResult, Times
 from lunops.modules import MODULES, Context
-from lunops.planner_task import make_task
+from lunops.planner.expand import Wanted, expand, unique
+from lunops.planner.results import condition, is_enough, judged, registered, skipped, status_of
+from lunops.planner.task import make_task
 from lunops.play import actions
 from lunops.play.run_state import PlayState, RunState
 from lunops.play.state import Done, Effects, Head
-from lunops.play_expand import Wanted, expand, unique
-from lunops.play_results import condition, is_enough, judged, registered, skipped, status_of
-from lunops.playbook_model import KEEP, TaskSpec
+from lunops.playbook.model import KEEP, TaskSpec
 
 _CHECK_FIX = (
     "give that task `check_mode: false` if it only looks, or guard this one with `when: not ansible_check_mode`"

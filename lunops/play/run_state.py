@@ -12,12 +12,12 @@ from lunops.inventory import Inventory
 from lunops.model import Host, Json
 from lunops.modules import Context
 from lunops.modules.base import Files
+from lunops.planner.variables import PlayVariables, Variables, names_of_play
 from lunops.play.forks import Forks
 from lunops.play.observer import PlayObserver
 from lunops.play.reach import Reach
 from lunops.play.state import Head
-from lunops.play_variables import PlayVariables, Variables, names_of_play
-from lunops.playbook_model import Play, Playbook, TaskSpec
+from lunops.playbook.model import Play, Playbook, TaskSpec
 from lunops.render import Expressions, Templates
 
 

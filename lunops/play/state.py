@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lunops.model import Host, Json, TaskResult
-from lunops.play_variables import Learnt
+from lunops.planner.variables import Learnt
 
 
 @dataclass(kw_only=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from lunops.errors import LunopsError
 from lunops.model import TaskResult
 from lunops.modules import MODULES
+from lunops.planner.expand import expand
+from lunops.planner.prepare import Prepared
 from lunops.play.run_state import PlayState, RunState
 from lunops.play.state import Head
-from lunops.play_expand import expand
-from lunops.play_prepare import Prepared
-from lunops.playbook_model import UNDO, TaskSpec
-from lunops.playbook_walk import tasks_of
+from lunops.playbook.model import UNDO, TaskSpec
+from lunops.playbook.walk import tasks_of
 
 
 class Undoing:
