@@ -80,7 +80,7 @@ class Silent:
 
 def needs_lio(tasks: Iterable[Task]) -> bool:
     """Return whether LIO work is among the tasks."""
-    return any(task.module.startswith("lio_") for task in tasks)
+    return any(task.module.startswith("lio_") or task.module == "lun" for task in tasks)
 
 
 def failed_keys(results: Sequence[TaskResult]) -> frozenset[str]:

@@ -39,6 +39,11 @@ def load_templates(*folders: Path) -> Templates:
     return Templates(sources)
 
 
+def examples() -> dict[str, str]:
+    """Return an example for each module, by its name: tasks, as YAML."""
+    return {path.stem: path.read_text("utf-8") for path in sorted((_HERE / "modules" / "examples").glob("*.yml"))}
+
+
 class FolderFiles:
     """The files beside a playbook: those in `files/` in its folder first, then those in the folder itself."""
 

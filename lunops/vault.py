@@ -17,9 +17,6 @@ from dataclasses import dataclass, field
 from hashlib import pbkdf2_hmac
 from typing import Final
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.padding import PKCS7
-
 from lunops.errors import VaultError, VaultKeyError
 
 SALT_BYTES: Final = 32
@@ -94,6 +91,8 @@ def encrypt(data: bytes, passphrase: bytes, *, salt: bytes, label: str = "") -> 
         raise VaultError("the passphrase is empty", fix="use one that is hard to guess")
     check_label(label or DEFAULT_LABEL)
     cipher_key, hmac_key, counter = _derive(passphrase, salt)
+    from cryptography.hazmat.primitives.padding import PKCS7  # dear, and most runs open nothing
+
     padder = PKCS7(8 * _BLOCK_BYTES).padder()
     ciphertext = _apply(cipher_key, counter, padder.update(data) + padder.finalize())
     digest = hmac.digest(hmac_key, ciphertext, "sha256")
@@ -154,11 +153,15 @@ def _derive(passphrase: bytes, salt: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _apply(key: bytes, counter: bytes, data: bytes) -> bytes:
     """Encrypt or decrypt: counter mode is its own inverse."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
     context = Cipher(algorithms.AES(key), modes.CTR(counter)).encryptor()
     return context.update(data) + context.finalize()
 
 
 def _unpad(data: bytes, where: str) -> bytes:
+    from cryptography.hazmat.primitives.padding import PKCS7  # dear, and most runs open nothing
+
     unpadder = PKCS7(8 * _BLOCK_BYTES).unpadder()
     try:
         return unpadder.update(data) + unpadder.finalize()

@@ -96,6 +96,7 @@ LOOKED_UP: Mapping[str, str] = {
     "lio_fragment.template": "lun.json.j2",
     "zfs_send.to": "jbod-02",
     "template.src": "lun.json.j2",
+    "lun.template": "lun.json.j2",
 }
 
 

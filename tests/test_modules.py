@@ -71,12 +71,18 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "template": {"src": "motd.j2", "dest": "/srv/file"},
     "file": {"path": "/srv/file"},
     "stat": {"path": "/srv/file"},
+    "wait_for": {"path": "/srv/file"},
+    "facts": {},
+    "setup": {},
+    "lun": {"src": "tank/golden@1", "dst": "tank/n1", "wwn": IQN, "initiators": ["iqn.2024-01.org.example:i1"]},
 }
 GENERAL = ("assert", "debug", "fail", "meta", "pause", "set_fact")  # not about a LUN
 ABOUT_SNAPSHOTS = ("zfs_hold", "zfs_release", "zfs_rollback", "zfs_snapshot")
 KEYS = {
     "boot_order": "head",
     "doctor": "head",
+    "facts": "head",
+    "setup": "head",
     "drift": HOST.name,
     "lio_discovery": "discovery",
     "sessions": "every target",
@@ -84,7 +90,7 @@ KEYS = {
     **{name: name for name in GENERAL},
     "command": "true",
     "shell": "true",
-    **dict.fromkeys(("copy", "template", "file", "stat"), "/srv/file"),
+    **dict.fromkeys(("copy", "template", "file", "stat", "wait_for"), "/srv/file"),
     **dict.fromkeys(ABOUT_SNAPSHOTS, "tank/n1@1"),
 }  # the others: the dataset
 

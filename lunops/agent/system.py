@@ -17,6 +17,7 @@ import subprocess
 import time
 
 from lunops.agent.files import Files
+from lunops.agent.network import Network
 from lunops.agent.piped import Piped
 from lunops.agent.processes import Processes, holder_of
 from lunops.agent.started import Started
@@ -48,7 +49,7 @@ class Locked(Exception):
         self.holder = holder
 
 
-class System(Files, Processes):
+class System(Files, Network, Processes):
     """The head as it is."""
 
     def run(self, argv: Sequence[str], timeout_s: float = 300.0) -> Output:

@@ -121,6 +121,16 @@ def adopt(
 
 
 @root.command()
+@click.argument("module", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+def doc(module: str | None, as_json: bool) -> int:
+    """Say what a MODULE does and takes, with an example; without one, list them all."""
+    from lunops.cli.doc import run
+
+    return run(module, as_json=as_json)
+
+
+@root.command()
 @click.option("--config", required=True, type=_FILE, help="The service's settings, a TOML file.")
 def serve(config: Path) -> int:
     """Run the REST service."""

@@ -9,16 +9,19 @@ from lunops.modules import (
     command,
     device,
     drift,
+    facts,
     files,
     head,
     lio,
     lio_discovery,
     lio_fragment,
+    lun,
     play,
     sending,
     sessions,
     snapshots,
     volumes,
+    waiting,
     zfs,
 )
 from lunops.modules.base import AnyModule, Context, Module
@@ -40,7 +43,9 @@ _FILES = (
     play,
     command,
     files,
+    waiting,
+    facts,
+    lun,
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})
-FACTS: tuple[str, ...] = ("ansible_facts",)  # the names of the variables that `facts` sets

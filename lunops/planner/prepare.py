@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from lunops.errors import InputError, InventoryError, LunopsError, NotYetKnownError, PlaybookError, TemplateError
 from lunops.inventory import Inventory
 from lunops.model import HeadPlan, Host, Json, Plan, Task
-from lunops.modules import FACTS, MODULES, Context
+from lunops.modules import MODULES, Context
 from lunops.modules.base import Files
+from lunops.modules.facts import FACT_NAMES
 from lunops.names import Dataset
 from lunops.near import hint
 from lunops.planner.expand import Wanted, loop, one, unique
@@ -116,7 +117,7 @@ class _Preparation:
         hosts = [tuple(host for host in each if self._limit is None or host.name in self._limit) for each in named]
         self._refuse_empty(named, hosts)
         unknown = {name: Unknown(name) for name in _learnt(plays)}
-        learnt = Learnt(said=unknown, facts={name: Unknown(name) for name in FACTS} if _gathers(plays) else {})
+        learnt = Learnt(said=unknown, facts={name: Unknown(name) for name in FACT_NAMES} if _gathers(plays) else {})
         chosen = {host.name: host for each in hosts for host in each}
         variables = Variables(
             self._inventory,

@@ -114,6 +114,7 @@ class TaskOnHead:
                 variables=view(wanted.more),
                 expressions=self._run.expressions,
                 verbosity=self._run.options.verbosity,
+                check=way.check,
                 cancelled=self._run.cancelled,
                 ask=self._run.options.ask,
             )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lunops.agent.piped import Piped
 from lunops.agent.started import Started
 from lunops.agent.system import Output, System
-from lunops.sim import locks, turn
+from lunops.sim import locks, portals, turn
 from lunops.sim.contents import Contents
 from lunops.sim.machine import POOL_SIZE, SAVECONFIG
 from lunops.sim.shell import Shell
@@ -44,6 +45,12 @@ class SimulatedSystem(Contents, System):
     def environment(self) -> dict[str, str]:
         """Return the environment that a command has if nothing else is said."""
         return {"HOME": "/root", "USER": "root", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+    def reach(self, host: str, port: int, timeout_s: float, pattern: re.Pattern[str] | None = None) -> str | None:
+        """Return "" if one of the head's targets is served at the port: nobody else listens there."""
+        del timeout_s, pattern  # it answers at once, and says nothing first
+        is_own = host in ("127.0.0.1", "localhost", "::1", self.uname()[1])
+        return "" if is_own and portals.is_served(self._state, port) else None
 
     def uname(self) -> tuple[str, str, str, str, str]:
         """Return system, name, release, version and machine."""

@@ -102,3 +102,24 @@ class GeneralSuite:
         assert "the task's time was over" in item.error
         assert item.data["left"] == []
         assert time.monotonic() - begun < 30
+
+    def test_facts_tell_the_head_and_its_pools(self, bench: Bench) -> None:
+        facts = one(bench, "facts", {}).data["ansible_facts"]
+        assert facts["ansible_os_family"] == "Debian"
+        assert facts["ansible_kernel"] == one(bench, "command", {"cmd": "uname -r"}).data["stdout"]
+        assert facts["ansible_memtotal_mb"] > 0
+        pool = facts["lunops_pools"][bench.pool]
+        assert pool["health"] == "ONLINE"
+        assert 0 < pool["free_bytes"] <= pool["size_bytes"]
+        assert facts["lunops_zfs_version"].startswith("2.")
+        assert "zfs" in facts["lunops_target"]["modules"]
+        assert facts["lunops_target"]["service"].endswith(".service")
+
+    def test_a_port_that_targets_are_served_at_is_not_waited_for(self, bench: Bench) -> None:
+        (lun,) = bench.luns(1)
+        bench.create([lun])
+        assert one(bench, "wait_for", {"port": 3260, "timeout": 20}).status is OK
+        path = {"path": f"/dev/zvol/{lun.dst}", "timeout": 1}
+        assert one(bench, "wait_for", path).status is OK
+        assert "Timeout" in one(bench, "wait_for", {**path, "state": "absent"}).error
+        assert one(bench, "wait_for", {**path, "state": "absent"}, check=True).status is UNKNOWN
