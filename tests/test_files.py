@@ -21,7 +21,7 @@ from lunops.render import Templates
 from lunops.resources import FolderFiles
 
 HOST = parse("here connection=local tier=gold", Path("inv")).hosts["here"]
-TEMPLATES = Templates({"motd.j2": "tier {{ tier }}\n{% if n is defined %}n {{ n }}\n{% endif %}"})
+TEMPLATES = Templates({"motd.j2": "tier {{ tier }}\n{% if n is defined %}n {{ n }}\n{% endif %}end\n"})
 OK, CHANGED, FAILED = Status.OK, Status.CHANGED, Status.FAILED
 
 
@@ -226,9 +226,9 @@ def test_a_template_is_filled_in_with_the_hosts_variables_or_the_tasks_and_ends_
     (tmp_path / "to").mkdir()
     args = {"src": "motd.j2", "dest": f"{tmp_path}/to"}
     do(session, "template", args)
-    assert (tmp_path / "to" / "motd").read_text() == "tier gold\n"
+    assert (tmp_path / "to" / "motd").read_text() == "tier gold\nend\n"
     item = do(session, "template", args, variables={"tier": "x", "n": 1})
-    assert (tmp_path / "to" / "motd").read_text() == "tier x\nn 1\n"
+    assert (tmp_path / "to" / "motd").read_text() == "tier x\nn 1\nend\n"
     assert "+n 1" in item.data["diff"]
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import grp
-import hashlib
 import os
-import pwd
-import shutil
 import stat
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -50,6 +46,8 @@ class Files:
 
     def sha1(self, path: str) -> str:
         """Return the SHA-1 of what is in a file, of whatever size: to tell contents apart, not to trust them."""
+        import hashlib  # this, as the other imports below, would cost every start of an agent
+
         found = hashlib.sha1()
         with open(path, "rb") as file:
             for piece in iter(lambda: file.read(1 << 20), b""):
@@ -104,12 +102,16 @@ class Files:
 
     def remove_tree(self, path: str) -> None:
         """Remove a folder and all below it, following no link."""
+        import shutil
+
         if not shutil.rmtree.avoids_symlink_attacks:
             raise OSError(errno.ENOTSUP, "this Python cannot remove a folder safely", path)
         shutil.rmtree(path)
 
     def user_id(self, name: str) -> int | None:
         """Return a user's number; None if there is none of that name."""
+        import pwd
+
         try:
             return pwd.getpwnam(name).pw_uid
         except KeyError:
@@ -117,6 +119,8 @@ class Files:
 
     def group_id(self, name: str) -> int | None:
         """Return a group's number; None if there is none of that name."""
+        import grp
+
         try:
             return grp.getgrnam(name).gr_gid
         except KeyError:
@@ -124,6 +128,8 @@ class Files:
 
     def user_name(self, number: int) -> str:
         """Return a user's name, the empty text if the number has none."""
+        import pwd
+
         try:
             return pwd.getpwuid(number).pw_name
         except KeyError:
@@ -131,6 +137,8 @@ class Files:
 
     def group_name(self, number: int) -> str:
         """Return a group's name, the empty text if the number has none."""
+        import grp
+
         try:
             return grp.getgrgid(number).gr_name
         except KeyError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     import re
+    import socket
 
 _MOST_BYTES = 1 << 20
 
@@ -18,6 +18,8 @@ class Network:
 
     def reach(self, host: str, port: int, timeout_s: float, pattern: re.Pattern[str] | None = None) -> str | None:
         """Return what a port says until it fits the pattern, nothing without one; None if nobody takes connections."""
+        import socket  # would cost every start of an agent
+
         try:
             with socket.create_connection((host, port), timeout_s) as connection:
                 return _heard(connection, timeout_s, pattern) if pattern else ""
