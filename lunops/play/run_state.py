@@ -77,6 +77,13 @@ class RunState:
         except InventoryError as error:
             raise InventoryError(error.what, where=where or error.where, fix=error.fix) from None
 
+    def view(
+        self, play: PlayState, head: Head, spec: TaskSpec | None = None, more: Mapping[str, Json] | None = None
+    ) -> Mapping[str, Json]:
+        """Return what a task sees on a head."""
+        names = {**play.names(head.host), **head.around, **(more or {})}
+        return self.variables.of(head.host, play.variables, spec, names)
+
     def context(self, host: Host) -> Context:
         """Return what the items of a task that a head does are made with."""
         return Context(
@@ -100,6 +107,7 @@ class PlayState:
     is_over: bool = False  # by end_play, or because too much has failed
     before: dict[str, int] = field(default_factory=dict)  # head → how many results it had when the play began
     lost: set[str] = field(default_factory=set)  # the heads that have left it by a failure
+    begun: dict[str, set[str]] = field(default_factory=dict)  # head → ids of tasks, with the trail of looped blocks
     undone: dict[str, set[str]] = field(default_factory=dict)  # head → keys of tasks that were taken back as a whole
 
     def results(self, head: Head) -> list[TaskResult]:

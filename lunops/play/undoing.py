@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lunops.errors import LunopsError
-from lunops.model import ItemResult, Status, TaskResult
+from lunops.model import ItemResult, Json, Status, TaskResult
 from lunops.modules import MODULES, Context
-from lunops.planner.expand import expand
+from lunops.planner.expand import elements, expand
 from lunops.planner.prepare import Prepared
 from lunops.play.journal import Journal
 from lunops.play.run_state import PlayState, RunState
@@ -81,35 +81,54 @@ class Undoing:
 
     def _not_begun(self, play: PlayState, head: Head) -> Iterator[str]:
         """Give the keys of items that later tasks of the play would have got: they would be left half-made."""
-        begun = {result.task_id for result in play.results(head)}
-        waiting = [handler for handler in play.play.handlers if handler.id in head.notified]
-        for spec in (*self._coming(play.play.tasks, begun), *waiting):
+        waiting: list[tuple[TaskSpec, Mapping[str, Json]]] = [
+            (handler, {}) for handler in play.play.handlers if handler.id in head.notified
+        ]
+        for spec, around in (*self._coming(play, head, play.play.tasks, "", {}), *waiting):
             module = MODULES[spec.module]
             if module.on_head and module.fails_alone:
-                yield from self._keys(play, head, spec)
+                yield from self._keys(play, head, spec, around)
 
-    def _coming(self, nodes: Sequence[Node], begun: set[str]) -> Iterator[TaskSpec]:
-        """Give the tasks that were not begun and would have been: of a rescue only where it was under way."""
+    def _coming(
+        self, play: PlayState, head: Head, nodes: Sequence[Node], trail: str, around: Mapping[str, Json]
+    ) -> Iterator[tuple[TaskSpec, Mapping[str, Json]]]:
+        """Give the tasks that were not begun and would have been, with what the looped blocks around them bring."""
+        begun = play.begun.get(head.name, set())
         for node in nodes:
             if isinstance(node, Block):
-                is_rescued = any(self._run.task_id(spec) in begun for spec in tasks_in(node.rescue))
-                yield from self._coming(node.rescue if is_rescued else node.tasks, begun)
-                yield from self._coming(node.always, begun)
-            elif self._run.task_id(node) not in begun:
-                yield node
+                for there, more in self._turns(play, head, node, trail, around):
+                    # Of a rescue only what is left of it, and then nothing of the tasks that it is for.
+                    is_rescued = any(spec.id + there in begun for spec in tasks_in(node.rescue))
+                    for part in (node.rescue if is_rescued else node.tasks, node.always):
+                        yield from self._coming(play, head, part, there, more)
+            elif node.id + trail not in begun:
+                yield node, around
 
-    def _keys(self, play: PlayState, head: Head, spec: TaskSpec) -> Iterator[str]:
+    def _turns(
+        self, play: PlayState, head: Head, block: Block, trail: str, around: Mapping[str, Json]
+    ) -> Iterator[tuple[str, Mapping[str, Json]]]:
+        if block.loop is None:
+            yield trail, around
+            return
+        try:
+            found = elements(block.loop, self._run.view(play, head, None, around), self._run.expressions, block.where)
+        except LunopsError:
+            return  # what cannot be told without what was not run
+        for turn, (_element, more) in enumerate(found):
+            yield f"{trail}.{turn}", {**around, **more}
+
+    def _keys(self, play: PlayState, head: Head, spec: TaskSpec, around: Mapping[str, Json]) -> Iterator[str]:
         try:
             for wanted in expand(
                 spec,
-                lambda more: self._run.variables.of(head.host, play.variables, spec, {**play.names(head.host), **more}),
+                lambda more: self._run.view(play, head, spec, {**around, **more}),
                 lambda delegate: self._context(head, delegate),
                 self._run.expressions,
             ):
                 if wanted.item is not None:
                     yield wanted.item.key
         except LunopsError:
-            return  # what cannot be told without what was not run
+            return
 
     def _context(self, head: Head, delegate: str) -> Context:
         return self._run.context(self._run.host(delegate) if delegate else head.host)
