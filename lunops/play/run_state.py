@@ -109,7 +109,8 @@ class PlayState:
     before: dict[str, int] = field(default_factory=dict)  # head → how many results it had when the play began
     lost: set[str] = field(default_factory=set)  # the heads that have left it by a failure
     begun: dict[str, set[str]] = field(default_factory=dict)  # head → ids of tasks, with the trail of looped blocks
-    undone: dict[str, set[str]] = field(default_factory=dict)  # head → keys of tasks that were taken back as a whole
+    # Head → keys of tasks that were taken back as a whole → how many results the head had by then.
+    undone: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def results(self, head: Head) -> list[TaskResult]:
         """Return what a head has done in this play, whatever another play is called."""

@@ -42,7 +42,8 @@ class Undoing:
             return
         if spec.on_failure == UNDO:
             if MODULES[spec.module].fails_alone:
-                play.undone.setdefault(head.name, set()).update(item.key for item in result.items)
+                known = len(play.results(head))
+                play.undone.setdefault(head.name, {}).update((item.key, known) for item in result.items)
             undone = self._run.reach.take_back_turn(head.name, turn, self._next)
             self._next += bool(undone)
             self._tell(play, head, undone)
@@ -65,14 +66,16 @@ class Undoing:
     def _take_back(self, play: PlayState, head: Head) -> None:
         """Take back the LUNs of a head that failed, and those that it would have gone on with, had it not left."""
         has_left = head.name in play.lost
-        last: dict[str, tuple[TaskResult, ItemResult]] = {}
-        for result in play.results(head):
+        last: dict[str, tuple[int, TaskResult, ItemResult]] = {}
+        for place, result in enumerate(play.results(head)):
             if result.module in MODULES and MODULES[result.module].fails_alone:
-                last |= {item.key: (result, item) for item in result.items if item.status not in _NOT_DONE}
-        keys = set(play.undone.get(head.name, ()))
-        for key, (result, item) in last.items():
+                last |= {item.key: (place, result, item) for item in result.items if item.status not in _NOT_DONE}
+        undone = play.undone.get(head.name, {})
+        keys: set[str] = set()
+        for key, (place, result, item) in last.items():
+            is_lost = item.status.is_bad or place < undone.get(key, 0)
             # A rescue answers for what failed before it, if it goes through; so does who ignores an error.
-            if item.status.is_bad and not result.is_ignored and (has_left or not result.is_rescued):
+            if is_lost and not result.is_ignored and (has_left or not result.is_rescued):
                 keys.add(key)
         if has_left:
             keys |= set(self._not_begun(play, head))
