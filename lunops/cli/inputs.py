@@ -53,7 +53,7 @@ class Reader:
 
     def text(self, path: Path) -> str:
         found = self.vault.read_text(path)
-        self.digests[str(path)] = hashlib.sha256(found.encode()).hexdigest()
+        self.digests[str(path.resolve())] = hashlib.sha256(found.encode()).hexdigest()
         return found
 
 
@@ -153,7 +153,7 @@ def _digests(folder: Path) -> dict[str, str]:
     paths = [*folder.glob("*.j2"), *(folder / "templates").glob("*.j2"), *(folder / "files").rglob("*")]
     for path in sorted(paths):
         if path.is_file():
-            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(path.resolve())] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
 

@@ -67,7 +67,8 @@ class FileJournal(Journal):
             return
         if done.result.status is Status.UNKNOWN:
             return
-        line = {"head": head, "key": key, **_as_json(done)}
+        # As it will be read, lists for tuples: what masks a secret must find no other difference.
+        line = json.loads(json.dumps({"head": head, "key": key, **_as_json(done)}))
         if done.result.no_log or self._is_secret(line):
             return
         self._write(line)
