@@ -132,7 +132,7 @@ def _one_line(result: TaskResult, detail: Detail, who: _Who, counts: str) -> Ite
 
 def _only_item(result: TaskResult, item: ItemResult, detail: Detail, who: _Who) -> Iterator[Line]:
     """Give the lines of a task with one item: it is named if it is more than the head itself."""
-    named = item.label or item.key not in ("", HEAD, result.head, result.delegate)
+    named = item.label or item.key not in ("", HEAD, result.head, result.delegate, result.module)
     if named and who.is_many and not detail.items and not item.status.is_bad:
         # Each head has another name for it, and these lines are to be the same on all.
         yield from _one_line(result, detail, who, _counts(result, detail))
