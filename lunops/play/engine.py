@@ -239,7 +239,7 @@ class _Engine:
         if once:
             return self._once(play, heads, do, guarded=guarded)
         most = self._throttle(play, spec, heads[0])
-        found = self._run.forks.each(heads, lambda head: self._noted(play, head, do(head)), most=most)
+        found = self._run.forks.each(heads, lambda head: self._noted(play, head, do(head), guarded), most=most)
         lost = {head.name for head, done in zip(heads, found, strict=True) if self._is_lost(done, guarded)}
         return self._gone(heads, self._spread(play, spec, heads, lost), guarded=guarded)
 
@@ -256,7 +256,7 @@ class _Engine:
             done = self._run.forks.each([head], do)[0]
             if done.result.status is not Status.SKIPPED or place == len(heads) - 1:
                 break
-        self._noted(play, head, done)
+        self._noted(play, head, done, guarded)
         for other in heads:
             if other is not head:
                 other.learnt.said |= done.effects.said
@@ -280,8 +280,8 @@ class _Engine:
         result = done.result
         return done.stops or (guarded and result.status.is_bad and not result.is_ignored)
 
-    def _noted(self, play: PlayState, head: Head, done: Done) -> Done:
-        """Take in what a task brought, and tell of it."""
+    def _noted(self, play: PlayState, head: Head, done: Done, guarded: bool) -> Done:
+        """Take in what a task brought, and tell of it; `guarded`: a rescue may still be for its failure."""
         result = done.result
         head.results.append(result)
         head.learnt.said |= done.effects.said
@@ -295,7 +295,7 @@ class _Engine:
             self._run.reach.revive(head.name)  # ignored: it is tried again with the next task
         self._run.observer.task_ended(result)
         if done.stops:
-            self._undoing.task_failed(play, head, result)
+            self._undoing.task_failed(play, head, result, guarded=guarded)
         return done
 
     def _spread(self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], lost: set[str]) -> set[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lunops.errors import LunopsError
 from lunops.model import TaskResult
@@ -23,9 +24,14 @@ class Undoing:
         self._prepared = prepared
         self._next = len(run.numbers) + 1  # the number of the next task that takes something back
 
-    def task_failed(self, play: PlayState, head: Head, result: TaskResult) -> None:
-        """Take back all that a task made whose own `on_failure` says so, and stop others of an undone play."""
+    def task_failed(self, play: PlayState, head: Head, result: TaskResult, *, guarded: bool) -> None:
+        """Take back all that a task made whose own `on_failure` says so, and stop others of an undone play.
+
+        Where a rescue may still be for it (`guarded`), the play goes on; its end tells whether it was rescued.
+        """
         if play.play.on_failure == UNDO:
+            if guarded:
+                return
             self._run.is_stopped = True
             self._run.reach.cancel()  # what the others still do would only be taken back
             return
@@ -33,8 +39,7 @@ class Undoing:
         if spec is not None and spec.on_failure == UNDO:
             made = [each for each in result.items if each.made]
             if made:
-                for undone in self._run.reach.take_back_one(head.host, result, self._next):
-                    self._tell(head, undone)
+                self._tell(head, self._run.reach.take_back_one(head.host, result, self._next))
                 self._next += 1
 
     def end_play(self, play: PlayState) -> bool:
@@ -52,7 +57,7 @@ class Undoing:
         return True
 
     def _take_back_all(self, head: Head) -> None:
-        self._tell_all(head, self._run.reach.take_back_all(head.name, self._next))
+        self._tell(head, self._run.reach.take_back_all(head.name, self._next))
 
     def _take_back(self, play: PlayState, head: Head) -> bool:
         results = [result for result in head.results if result.play == play.play.name]
@@ -69,7 +74,7 @@ class Undoing:
         if not keys:
             return False
         undone = self._run.reach.take_back(head.name, keys, self._next)
-        self._tell_all(head, undone)
+        self._tell(head, undone)
         return bool(undone)
 
     def _not_begun(self, play: PlayState, head: Head) -> Iterator[str]:
@@ -105,10 +110,10 @@ class Undoing:
         found = [spec for spec in tasks_of(play.play) if self._run.task_id(spec) == result.task_id]
         return found[0] if found else None
 
-    def _tell_all(self, head: Head, undone: list[TaskResult]) -> None:
-        for each in undone:
-            self._tell(head, each)
-
-    def _tell(self, head: Head, undone: TaskResult) -> None:
-        head.results.append(undone)
-        self._run.observer.task_ended(undone)
+    def _tell(self, head: Head, undone: Sequence[TaskResult]) -> None:
+        ends_s = self._run.now_s()
+        begins_s = [ends_s := ends_s - each.times.total_s for each in reversed(undone)]
+        for each, begun_s in zip(undone, reversed(begins_s), strict=True):
+            result = replace(each, begun_s=begun_s)
+            head.results.append(result)
+            self._run.observer.task_ended(result)
