@@ -198,7 +198,7 @@ class _Engine:
             try:
                 turns[head.name] = elements(block.loop, self._run.view(play, head), self._run.expressions, block.where)
             except LunopsError as error:
-                self._noted(play, head, _no_loop(play, block, head, error, self._run.now_s()))
+                self._noted(play, head, _no_loop(play, block, head, error, self._run.now_s()), guarded)
                 lost.add(head.name)
         self._gone(heads, lost, guarded=guarded)
         for turn in range(max((len(each) for each in turns.values()), default=0)):
