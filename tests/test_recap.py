@@ -246,3 +246,10 @@ def test_a_task_that_lunops_does_itself_names_no_item() -> None:
     result = replace(task("x", 1, Status.OK, items=(said,)), module="debug")
 
     assert lines(result)[0].startswith("ok: [x] => {")
+
+
+def test_a_debug_that_is_skipped_says_nothing() -> None:
+    skipped = ItemResult(key="debug", status=Status.SKIPPED, data={"false_condition": "x"})
+    result = replace(task("x", 1, Status.SKIPPED, items=(skipped,), seconds=0.0), module="debug")
+
+    assert [line.split(" in ")[0] for line in lines(result)] == ["skipping: [x]"]

@@ -109,7 +109,7 @@ class Printer:
             self._at_work.setdefault(task.id, set()).add(head)
             self._progress.task_started(head, task, self._now())
             if len(self._at_work) == 1 and not self._waiting and self._titled != task.id:
-                self._title(task.name, task.id, is_handler=False)
+                self._title(task.name, task.id, is_handler=task.is_handler)
 
     def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
         """Count it; items are told with their task."""

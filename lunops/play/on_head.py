@@ -191,6 +191,7 @@ class TaskOnHead:
             self._timeout_s(),
             self._play.number,
             run=self._run.options.run,
+            is_handler=self._is_handler,
         )
         without = frozenset(self._head.failed_keys) if self._module.fails_alone else frozenset()
         result = self._run.reach.run(host, task, without=without, check=way.check)
