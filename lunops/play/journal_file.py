@@ -22,7 +22,7 @@ from lunops.near import hint
 from lunops.play.journal import Journal
 from lunops.play.state import Done, Effects
 
-_KEPT = 50  # journals; the oldest go
+KEPT = 50  # journals; the oldest go
 _SYNC_S = 0.05
 _VERSION = 1
 INTERRUPTED, FAILED, DONE = "interrupted", "failed", "done"
@@ -103,7 +103,7 @@ def folder(environment: Mapping[str, str]) -> Path:
 
 def prune(runs: Path) -> None:
     """Remove the oldest journals beyond those that are kept."""
-    for path in _by_age(runs)[_KEPT:]:
+    for path in _by_age(runs)[KEPT:]:
         path.unlink(missing_ok=True)
 
 
