@@ -100,7 +100,7 @@ def quietly(
     return run_playbook(
         inputs.prepared,
         inputs.inventory,
-        connect=_connect(options),
+        connect=_connect(inputs, options),
         options=RunOptions(
             check=options.check,
             diff=options.diff,
@@ -121,11 +121,10 @@ def quietly(
     )
 
 
-def _connect(options: Options) -> Callable[[Host], Any]:
-    if options.timeout is None:
-        return connect
-    timeouts = replace(Timeouts(), connect_s=options.timeout)
-    return lambda host: connect(host, timeouts=timeouts)
+def _connect(inputs: Inputs, options: Options) -> Callable[[Host], Any]:
+    """Return how heads are reached; the password of sudo is in no host but the one that is being connected to."""
+    timeouts = Timeouts() if options.timeout is None else replace(Timeouts(), connect_s=options.timeout)
+    return lambda host: connect(replace(host, become_password=inputs.become_password), timeouts=timeouts)
 
 
 def _lists(options: Options) -> int:
