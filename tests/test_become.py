@@ -1,4 +1,4 @@
-"""become by a real sudo that asks for a password, over a real sshd and on this machine; seen where passwords may leak."""
+"""become by a real sudo that asks for a password, over a real sshd and on this machine."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_python_that_is_not_there_is_not_taken_for_a_wrong_password(site: Site
     assert "there is no python9" in error.what
 
 
-def test_a_sudo_that_says_nothing_at_all_is_given_up(site: Site, sudoers: Sudoers) -> None:
+def test_a_sudo_that_says_nothing_at_all_is_given_up(site: Site) -> None:
     folder = site.program("sudo", "#!/bin/sh\nsleep 30\n")
     host = Host(name="here", connection="local", python=sys.executable, become=True, become_password=PASSWORD)
     with pytest.MonkeyPatch.context() as patch:
