@@ -7,20 +7,20 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import click
-
 from lunops import recap
+from lunops.cli.asking import Aside, Asking
 from lunops.cli.inputs import Inputs, read_book, read_inputs
 from lunops.cli.interrupt import interruptible
 from lunops.cli.output import Output, wants_colour
 from lunops.cli.printer import Printer
 from lunops.cli.run_options import Options
 from lunops.connections import Timeouts, connect
-from lunops.errors import PlaybookError
+from lunops.errors import InputError, PlaybookError
 from lunops.model import Host, Json, RunResult
 from lunops.play import journal_file
 from lunops.play.engine import run_playbook
@@ -38,6 +38,8 @@ def run(options: Options) -> int:
     """Run a playbook; return the exit code. Raises `InputError` if anything is invalid, and then nothing ran."""
     if options.lists:
         return _lists(options)
+    if options.step and not sys.stdin.isatty():
+        raise InputError("it asks on a terminal, and there is none", where="--step", fix="leave it out")
     recalled: dict[tuple[str, str], Any] = {}
     head: Json = {}
     if options.resume:
@@ -58,13 +60,12 @@ def run(options: Options) -> int:
     cancelled = threading.Event()
     result = None
     try:
-        with interruptible(cancelled):
-            result = perform(inputs, options, cancelled=cancelled, journal=journal)
+        result = perform(inputs, options, cancelled=cancelled, journal=journal)
     finally:
         if journal is not None:
             journal.close(_end(result, cancelled))
-    if journal is not None and (cancelled.is_set() or result.is_bad):
-        print(f"lunops: to go on from here: lunops run --resume {journal.name}", file=sys.stderr)
+            if result is None or cancelled.is_set() or result.is_bad:
+                print(f"lunops: to go on from here: lunops run --resume {journal.name}", file=sys.stderr)
     _write_files(inputs, options, result)
     code = recap.exit_code(result.tasks, detailed=options.detailed_exitcode)
     return _INTERRUPTED if cancelled.is_set() else code
@@ -73,17 +74,19 @@ def run(options: Options) -> int:
 def perform(
     inputs: Inputs, options: Options, *, cancelled: threading.Event, journal: Journal | None = None
 ) -> RunResult:
-    """Run what was read, and say what happens, in text or as JSON."""
+    """Run what was read, and say what happens, in text or as JSON. The first Ctrl-C or TERM sets `cancelled`."""
     if options.as_json:
-        result = quietly(inputs, options, cancelled=cancelled, journal=journal)
+        with interruptible(cancelled):
+            result = quietly(inputs, options, cancelled=cancelled, journal=journal)
         value = {**recap.as_json(recap.masked_run(result, inputs.mask.text)), "interrupted": cancelled.is_set()}
         print(json.dumps(inputs.mask.value(value), indent=2))
         return result
     colour = wants_colour(sys.stdout) if options.colour == "auto" else options.colour == "always"
     detail = recap.Detail.of(options.verbosity, diff=options.diff, check=options.check)
     hosts = {host.name: host for host in inputs.prepared.heads}
-    with Printer(Output(sys.stdout, colour=colour, mask=inputs.mask.text), detail, hosts=hosts) as printer:
-        result = quietly(inputs, options, cancelled=cancelled, journal=journal, observer=printer)
+    output = Output(sys.stdout, colour=colour, mask=inputs.mask.text)
+    with interruptible(cancelled, output.held), Printer(output, detail, hosts=hosts) as printer:
+        result = quietly(inputs, options, cancelled=cancelled, journal=journal, observer=printer, aside=output.held)
         printer.end(result)
     return result
 
@@ -95,12 +98,14 @@ def quietly(
     cancelled: threading.Event,
     journal: Journal | None = None,
     observer: PlayObserver | None = None,
+    aside: Aside = nullcontext,
 ) -> RunResult:
-    """Run what was read, and tell the observer alone."""
+    """Run what was read, and tell the observer alone; questions are asked `aside`."""
+    asking = Asking(cancelled, aside, mask=inputs.mask.text)
     return run_playbook(
         inputs.prepared,
         inputs.inventory,
-        connect=_connect(options),
+        connect=_connect(inputs, options),
         options=RunOptions(
             check=options.check,
             diff=options.diff,
@@ -110,8 +115,8 @@ def quietly(
             force_handlers=options.force_handlers,
             run=inputs.run,
             said=inputs.said,
-            ask=_ask if not options.yes else lambda _prompt: "",
-            step=_step if options.step else None,
+            ask=asking.pause if not options.yes else lambda _prompt: "",
+            step=asking.step if options.step else None,
         ),
         templates=inputs.templates,
         files=inputs.files,
@@ -121,11 +126,10 @@ def quietly(
     )
 
 
-def _connect(options: Options) -> Callable[[Host], Any]:
-    if options.timeout is None:
-        return connect
-    timeouts = replace(Timeouts(), connect_s=options.timeout)
-    return lambda host: connect(host, timeouts=timeouts)
+def _connect(inputs: Inputs, options: Options) -> Callable[[Host], Any]:
+    """Return how heads are reached; the password of sudo is in no host but the one that is being connected to."""
+    timeouts = Timeouts() if options.timeout is None else replace(Timeouts(), connect_s=options.timeout)
+    return lambda host: connect(replace(host, become_password=inputs.become_password), timeouts=timeouts)
 
 
 def _lists(options: Options) -> int:
@@ -138,24 +142,6 @@ def _lists(options: Options) -> int:
         read_inputs(options)
         print(f"\nplaybook: {book.path}: no error was found")
     return 0
-
-
-def _ask(prompt: str) -> str:
-    """Ask something on the terminal; where there is none, go on at once."""
-    if not sys.stdin.isatty():
-        return ""
-    return str(click.prompt(prompt or "Press enter to go on", default="", show_default=False, err=True))
-
-
-def _step(name: str) -> str:
-    """Ask whether to do a task: (n)o, (y)es or (c)ontinue without asking, as Ansible does."""
-    if not sys.stdin.isatty():
-        raise PlaybookError("--step asks on a terminal, and there is none", fix="leave --step out")
-    choice = click.Choice(["n", "y", "c", "N", "Y", "C"])
-    answer = click.prompt(
-        f"Perform task: {name} (N)o/(y)es/(c)ontinue", type=choice, default="n", show_choices=False, err=True
-    )
-    return str(answer).lower()
 
 
 # journals

@@ -67,11 +67,14 @@ class FileJournal(Journal):
             return
         if done.result.status is Status.UNKNOWN:
             return
-        # As it will be read, lists for tuples: what masks a secret must find no other difference.
-        line = json.loads(json.dumps({"head": head, "key": key, **_as_json(done)}))
-        if done.result.no_log or self._is_secret(line):
+        if done.result.no_log:
             return
-        self._write(line)
+        try:
+            line = json.loads(_line({"head": head, "key": key, **_as_json(done)}))
+        except (TypeError, ValueError):
+            return  # a value that JSON does not hold could not be given back as it was
+        if not self._is_secret(line):
+            self._write(line)
 
     def close(self, end: str) -> None:
         """Say how the run ended."""
@@ -82,10 +85,11 @@ class FileJournal(Journal):
             self._file.close()
 
     def _write(self, line: Mapping[str, Json]) -> None:
-        text = json.dumps(line, separators=(",", ":"), ensure_ascii=True)
+        text = _line(line)
         with self._lock:
-            self._file.write(text + "\n")
-            self._file.flush()
+            if not self._file.closed:  # after a second Ctrl-C, when a head's thread is still at work
+                self._file.write(text + "\n")
+                self._file.flush()
 
     def _sync(self) -> None:
         while not self._closed.wait(_SYNC_S):
@@ -147,6 +151,10 @@ def read(runs: Path, run: str) -> tuple[Mapping[str, Json], dict[tuple[str, str]
             f"the journal cannot be read: {error}", where=str(path), fix="run the playbook anew"
         ) from error
     return head, done
+
+
+def _line(value: Mapping[str, Json]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
 
 
 def _as_json(done: Done) -> dict[str, Json]:

@@ -92,7 +92,8 @@ class TaskOnHead:
             return way.host
         host = self._run.host(delegate, self._spec.place("delegate_to"))
         become = way.host.become if self._spec.become is not None else host.become
-        return replace(host, become=become)
+        user = way.host.become_user if self._spec.become_user else host.become_user
+        return replace(host, become=become, become_user=user)
 
     # doing it here
 
