@@ -40,6 +40,7 @@ def run(options: Options) -> int:
         return _lists(options)
     if options.step and not sys.stdin.isatty():
         raise InputError("it asks on a terminal, and there is none", where="--step", fix="leave it out")
+    _refuse_unwritable(options)
     recalled: dict[tuple[str, str], Any] = {}
     head: Json = {}
     if options.resume:
@@ -51,12 +52,7 @@ def run(options: Options) -> int:
         inputs = replace(inputs, run=head["run"])  # what the run before has made is this one's
     journal = None
     if not options.check:
-        journal = FileJournal(
-            _runs() / f"{_name(inputs, options)}.jsonl",
-            _journal_head(inputs, options),
-            recalled=recalled,
-            is_secret=lambda value: inputs.mask.value(value) != value,
-        )
+        journal = _journal(inputs, options, recalled)
     cancelled = threading.Event()
     result = None
     try:
@@ -151,6 +147,20 @@ def _runs() -> Path:
     return journal_file.folder(os.environ)
 
 
+def _journal(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], Any]) -> FileJournal:
+    path = _runs() / f"{_name(inputs, options)}.jsonl"
+    try:
+        return FileJournal(
+            path,
+            _journal_head(inputs, options),
+            recalled=recalled,
+            is_secret=lambda value: inputs.mask.value(value) != value,
+        )
+    except OSError as error:
+        fix = "set XDG_STATE_HOME to a folder that you may write to"
+        raise InputError(f"the journal cannot be written: {error.strerror}", where=str(path), fix=fix) from error
+
+
 def _name(inputs: Inputs, options: Options) -> str:
     """Return the name of the journal: that of the run, and how often it was gone on with."""
     if not options.resume:
@@ -203,6 +213,14 @@ def _end(result: RunResult | None, cancelled: threading.Event) -> str:
 
 
 # files
+
+
+def _refuse_unwritable(options: Options) -> None:
+    """Refuse files that could not be written once all is done."""
+    for option, path in (("--junit", options.junit), ("--retry-file", options.retry_file)):
+        if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
+            fix = "name a file in a folder that is there, and that you may write to"
+            raise InputError("this file cannot be written", where=f"{option} {path}", fix=fix)
 
 
 def _write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
