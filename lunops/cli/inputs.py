@@ -24,7 +24,7 @@ from lunops.playbook.reveal import revealed
 from lunops.playbook.select import select
 from lunops.render import Templates
 from lunops.resources import FolderFiles, load_templates, playbook_folder
-from lunops.vault_keys import KeySources, VaultReader, load_keys
+from lunops.vault_keys import KeySources, VaultReader, load_keys, read_raw
 from lunops.yaml_source import read as read_yaml
 
 
@@ -52,9 +52,10 @@ class Reader:
         self.digests: dict[str, str] = {}
 
     def text(self, path: Path) -> str:
-        found = self.vault.read_text(path)
-        self.digests[str(path)] = hashlib.sha256(found.encode()).hexdigest()
-        return found
+        data = read_raw(path)
+        # Of the file as it is on disk: a digest of what was encrypted would let a short secret be guessed.
+        self.digests[str(path)] = hashlib.sha256(data).hexdigest()
+        return self.vault.text_of(data, path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ def read_book(options: Options) -> Book:
         raise PlaybookError("there is no playbook", fix="name one: a file, or one that ships with lunops")
     path = find_playbook(options.plan)
     playbook = read_playbook(reader.text(path), str(path), lambda name: reader.text(Path(name)))
-    inventory = _read_inventory(options, path.parent, reader)
+    inventory = read_inventory(options, path.parent, reader)
     limit = None
     if options.limit is not None:
         limit = tuple(host.name for host in inventory.select(options.limit, read=reader.text))
@@ -157,7 +158,8 @@ def _digests(folder: Path) -> dict[str, str]:
     return found
 
 
-def _read_inventory(options: Options, folder: Path, reader: Reader) -> Inventory:
+def read_inventory(options: Options, folder: Path | None, reader: Reader) -> Inventory:
+    """Read the inventory, with what lies beside the playbook in its folder, if there is one; raises `InputError`."""
     if not options.inventory:
         raise InventoryError(
             "there is no inventory", where="-i", fix="name it with -i FILE, LUNOPS_INVENTORY, or in lunops.toml"

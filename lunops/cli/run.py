@@ -19,6 +19,7 @@ from lunops.cli.interrupt import interruptible
 from lunops.cli.output import Output, wants_colour
 from lunops.cli.printer import Printer
 from lunops.cli.run_options import Options
+from lunops.cli.watch import Watch
 from lunops.connections import Timeouts, connect
 from lunops.errors import PlaybookError
 from lunops.model import Host, Json, RunResult
@@ -47,12 +48,17 @@ def run(options: Options) -> int:
     if options.resume:
         _refuse_changed(inputs, head, options.resume)
         inputs = replace(inputs, run=head["run"])  # what the run before has made is this one's
+    return carry_out(inputs, options, recalled)
+
+
+def carry_out(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], Any] | None = None) -> int:
+    """Run what was read, with journal, recap and files; return the exit code."""
     journal = None
     if not options.check:
         journal = FileJournal(
             _runs() / f"{_name(inputs, options)}.jsonl",
             _journal_head(inputs, options),
-            recalled=recalled,
+            recalled=recalled or {},
             is_secret=lambda value: inputs.mask.value(value) != value,
         )
     cancelled = threading.Event()
@@ -65,17 +71,22 @@ def run(options: Options) -> int:
             journal.close(_end(result, cancelled))
     if journal is not None and (cancelled.is_set() or result.is_bad):
         print(f"lunops: to go on from here: lunops run --resume {journal.name}", file=sys.stderr)
-    _write_files(inputs, options, result)
+    write_files(inputs, options, result)
     code = recap.exit_code(result.tasks, detailed=options.detailed_exitcode)
     return _INTERRUPTED if cancelled.is_set() else code
 
 
 def perform(
-    inputs: Inputs, options: Options, *, cancelled: threading.Event, journal: Journal | None = None
+    inputs: Inputs,
+    options: Options,
+    *,
+    cancelled: threading.Event,
+    journal: Journal | None = None,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Run what was read, and say what happens, in text or as JSON."""
     if options.as_json:
-        result = quietly(inputs, options, cancelled=cancelled, journal=journal)
+        result = quietly(inputs, options, cancelled=cancelled, journal=journal, watch=watch)
         value = {**recap.as_json(recap.masked_run(result, inputs.mask.text)), "interrupted": cancelled.is_set()}
         print(json.dumps(inputs.mask.value(value), indent=2))
         return result
@@ -83,7 +94,7 @@ def perform(
     detail = recap.Detail.of(options.verbosity, diff=options.diff, check=options.check)
     hosts = {host.name: host for host in inputs.prepared.heads}
     with Printer(Output(sys.stdout, colour=colour, mask=inputs.mask.text), detail, hosts=hosts) as printer:
-        result = quietly(inputs, options, cancelled=cancelled, journal=journal, observer=printer)
+        result = quietly(inputs, options, cancelled=cancelled, journal=journal, observer=printer, watch=watch)
         printer.end(result)
     return result
 
@@ -95,12 +106,15 @@ def quietly(
     cancelled: threading.Event,
     journal: Journal | None = None,
     observer: PlayObserver | None = None,
+    watch: Watch | None = None,
 ) -> RunResult:
-    """Run what was read, and tell the observer alone."""
+    """Run what was read, and tell the observer alone; and `watch`, which hears what the run is about."""
+    if watch is not None and observer is not None:
+        watch.observer = observer
     return run_playbook(
         inputs.prepared,
         inputs.inventory,
-        connect=_connect(options),
+        connect=connector(options) if watch is None else watch.connect,
         options=RunOptions(
             check=options.check,
             diff=options.diff,
@@ -115,13 +129,14 @@ def quietly(
         ),
         templates=inputs.templates,
         files=inputs.files,
-        observer=observer or SilentPlay(),
+        observer=watch or observer or SilentPlay(),
         journal=journal,
         cancelled=cancelled,
     )
 
 
-def _connect(options: Options) -> Callable[[Host], Any]:
+def connector(options: Options) -> Callable[[Host], Any]:
+    """Return what connects to a head, with the options' timeout."""
     if options.timeout is None:
         return connect
     timeouts = replace(Timeouts(), connect_s=options.timeout)
@@ -219,7 +234,8 @@ def _end(result: RunResult | None, cancelled: threading.Event) -> str:
 # files
 
 
-def _write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
+def write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
+    """Write the files that were asked for: JUnit XML, and the heads that failed."""
     if options.junit is not None:
         options.junit.write_text(recap.junit(recap.masked_run(result, inputs.mask.text)), "utf-8")
     path = options.retry_file
