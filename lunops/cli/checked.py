@@ -125,28 +125,18 @@ def _mask(inputs: Inputs, watch: Watch) -> Mask:
 
 
 def secret_words(inputs: Inputs, watch: Watch, words: Iterable[str]) -> Iterator[str]:
-    """Give those of the words of `-e` that hold a secret, or what a task with no_log was given."""
-    hidden = list(watch.hidden_texts())
+    """Give those of the words of `-e` that hold a secret, or what a task with no_log or a target's password is made of.
+
+    Of the latter it is not known which of the words was the secret one, so all that are in it count.
+    """
+    hidden = [*watch.passwords(), *watch.hidden_texts()]
     aside = Mask()
     aside.add(hidden)
     for word in words:
         if word.startswith("@"):
             continue
-        if inputs.mask.text(word) != word or aside.text(word) != word or _is_in(word, hidden):
+        values = Mask()
+        values.add([value for value in extra_variables([word]).values() if not isinstance(value, bool)])
+        is_part = any(values.text(text) != text for text in hidden)
+        if is_part or inputs.mask.text(word) != word or aside.text(word) != word:
             yield word
-
-
-def _is_in(word: str, hidden: Iterable[str]) -> bool:
-    values = [text for text in _leaves(extra_variables([word])) if len(text) >= 4]
-    return any(value in text for value in values for text in hidden)
-
-
-def _leaves(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for each in value.values():
-            yield from _leaves(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _leaves(each)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)

@@ -22,6 +22,7 @@ from lunops.cli.files import write_atomically
 from lunops.cli.inputs import Inputs, read_inputs
 from lunops.cli.run import write_files
 from lunops.cli.run_options import Options
+from lunops.cli.variables import extra_variables
 from lunops.errors import SavedPlanError
 from lunops.saved.model import HeadState, SavedOptions, SavedPlan, to_text
 from lunops.saved.outcome import unknown
@@ -44,10 +45,14 @@ def plan(options: Options, output: Path) -> int:
     if code := exit_code(asked):
         say_unasked(asked)
         return _unsaved(output, "what it would be made from is not known", code)
-    words = [word.partition("=")[0] for word in secret_words(inputs, checked.watch, options.extra_vars)]
-    if words:
+    names = [
+        name
+        for word in secret_words(inputs, checked.watch, options.extra_vars)
+        for name in extra_variables([word])  # never the word itself
+    ]
+    if names:
         raise SavedPlanError(
-            f"the plan would hold a secret that -e gives: {', '.join(words)}",
+            f"the plan would hold a secret that -e gives: {', '.join(names)}",
             where=str(output),
             fix="put it into a file and encrypt that (lunops vault encrypt), then -e @FILE",
         )

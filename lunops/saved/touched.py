@@ -21,11 +21,9 @@ class Touched:
     targets: set[str] = field(default_factory=set)
 
     def add(self, name: str) -> None:
-        """Take a name in, for what it is."""
-        if name.startswith(("iqn.", "naa.", "eui.")):
-            self.targets.add(name)
-        elif name:
-            self.datasets.add(name)
+        """Take a name in, for what it is; what drift calls a LUN may be its target and its dataset in one."""
+        for word in name.split():
+            (self.targets if word.startswith(("iqn.", "naa.", "eui.")) else self.datasets).add(word)
 
 
 def note(found: dict[str, Touched], head: str, task: Task) -> None:
