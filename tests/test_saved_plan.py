@@ -198,7 +198,7 @@ def make_parent(site: Site) -> None:
         (exchange_golden, "h: tank/images/golden@1 is another one of the same name: it was guid "),
         (lose_golden, "h: tank/images/golden@1 was there (guid "),
         # It is about neither dataset nor target of an item, so that the check run alone tells.
-        (make_parent, "01:zfs_clone 'Make the clones': tank/nodes/n0: was would change (zfs create"),
+        (make_parent, "01:zfs_clone 'Make the clones': tank/nodes/n0: before: would change (zfs create"),
     ],
 )
 def test_what_has_changed_is_named_and_nothing_is_run(

@@ -94,14 +94,14 @@ def _items(was: SavedTask, now: SavedTask) -> Iterator[str]:
     before, after = _by_key(was.items), _by_key(now.items)
     for key in dict.fromkeys((*before, *after)):
         if key not in after:
-            yield f"{key}: was {_said(before[key])}, and is none of its items now"
+            yield f"{key}: before: {_said(before[key])}; now: none of its items"
         elif key not in before:
-            yield f"{key}: was none of its items, and is {_said(after[key])}"
+            yield f"{key}: before: none of its items; now: {_said(after[key])}"
         elif _same(before[key]) != _same(after[key]):
-            yield f"{key}: was {_said(before[key], after[key])}, and is {_said(after[key], before[key])}"
+            yield f"{key}: before: {_said(before[key], after[key])}; now: {_said(after[key], before[key])}"
     if was.status != now.status and not was.items and not now.items:
         error = f" ({now.error})" if now.error else ""
-        yield f"was {was.status}, and is {now.status}{error}"
+        yield f"before: {was.status}; now: {now.status}{error}"
 
 
 def _by_key(items: Sequence[SavedItem]) -> dict[str, SavedItem]:
