@@ -185,9 +185,14 @@ def _journal_head(inputs: Inputs, options: Options) -> dict[str, Json]:
             for name in _RESUMED
             if (each := given[name]) is not None
         },
-        "digests": dict(inputs.digests),
+        "digests": _digests(inputs),
         "folder": str(Path.cwd()),
     }
+
+
+def _digests(inputs: Inputs) -> dict[str, Json]:
+    """Return the digest of each file by its whole path: the run before may have named it by another."""
+    return {str(Path(path).resolve()): digest for path, digest in inputs.digests.items()}
 
 
 def _resumed(options: Options, head: Json) -> Options:
@@ -204,7 +209,8 @@ def _resumed(options: Options, head: Json) -> Options:
 
 def _refuse_changed(inputs: Inputs, head: Json, run: str) -> None:
     """Refuse to go on where a file differs from what the run was begun with."""
-    changed = [path for path, digest in head["digests"].items() if inputs.digests.get(path) != digest]
+    now = _digests(inputs)
+    changed = [path for path, digest in head["digests"].items() if now.get(path) != digest]
     if changed:
         raise PlaybookError(
             f"what the run {run} was begun with has changed: {', '.join(sorted(changed))}",
