@@ -19,6 +19,7 @@ from lunops.cli.interrupt import interruptible
 from lunops.cli.output import Output, wants_colour
 from lunops.cli.printer import Printer
 from lunops.cli.run_options import Options
+from lunops.cli.watch import Watch
 from lunops.connections import Timeouts, connect
 from lunops.errors import InputError, PlaybookError
 from lunops.model import Host, Json, RunResult
@@ -40,7 +41,6 @@ def run(options: Options) -> int:
         return _lists(options)
     if options.step and not sys.stdin.isatty():
         raise InputError("it asks on a terminal, and there is none", where="--step", fix="leave it out")
-    _refuse_unwritable(options)
     recalled: dict[tuple[str, str], Any] = {}
     head: Json = {}
     if options.resume:
@@ -50,9 +50,15 @@ def run(options: Options) -> int:
     if options.resume:
         _refuse_changed(inputs, head, options.resume)
         inputs = replace(inputs, run=head["run"])  # what the run before has made is this one's
+    return carry_out(inputs, options, recalled)
+
+
+def carry_out(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], Any] | None = None) -> int:
+    """Run what was read, with journal, recap and files; return the exit code."""
+    _refuse_unwritable(options)
     journal = None
     if not options.check:
-        journal = _journal(inputs, options, recalled)
+        journal = _journal(inputs, options, recalled or {})
     cancelled = threading.Event()
     result = None
     try:
@@ -62,18 +68,23 @@ def run(options: Options) -> int:
             journal.close(_end(result, cancelled))
             if result is None or cancelled.is_set() or result.is_bad:
                 print(f"lunops: to go on from here: lunops run --resume {journal.name}", file=sys.stderr)
-    _write_files(inputs, options, result)
+    write_files(inputs, options, result)
     code = recap.exit_code(result.tasks, detailed=options.detailed_exitcode)
     return _INTERRUPTED if cancelled.is_set() else code
 
 
 def perform(
-    inputs: Inputs, options: Options, *, cancelled: threading.Event, journal: Journal | None = None
+    inputs: Inputs,
+    options: Options,
+    *,
+    cancelled: threading.Event,
+    journal: Journal | None = None,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Run what was read, and say what happens, in text or as JSON. The first Ctrl-C or TERM sets `cancelled`."""
     if options.as_json:
         with interruptible(cancelled):
-            result = quietly(inputs, options, cancelled=cancelled, journal=journal)
+            result = quietly(inputs, options, cancelled=cancelled, journal=journal, watch=watch)
         value = {**recap.as_json(recap.masked_run(result, inputs.mask.text)), "interrupted": cancelled.is_set()}
         print(json.dumps(inputs.mask.value(value), indent=2))
         return result
@@ -82,7 +93,9 @@ def perform(
     hosts = {host.name: host for host in inputs.prepared.heads}
     output = Output(sys.stdout, colour=colour, mask=inputs.mask.text)
     with interruptible(cancelled, output.held), Printer(output, detail, hosts=hosts) as printer:
-        result = quietly(inputs, options, cancelled=cancelled, journal=journal, observer=printer, aside=output.held)
+        result = quietly(
+            inputs, options, cancelled=cancelled, journal=journal, observer=printer, aside=output.held, watch=watch
+        )
         printer.end(result)
     return result
 
@@ -95,13 +108,16 @@ def quietly(
     journal: Journal | None = None,
     observer: PlayObserver | None = None,
     aside: Aside = nullcontext,
+    watch: Watch | None = None,
 ) -> RunResult:
-    """Run what was read, and tell the observer alone; questions are asked `aside`."""
+    """Run what was read, and tell the observer alone, and `watch`; questions are asked `aside`."""
     asking = Asking(cancelled, aside, mask=inputs.mask.text)
+    if watch is not None and observer is not None:
+        watch.observer = observer
     return run_playbook(
         inputs.prepared,
         inputs.inventory,
-        connect=_connect(inputs, options),
+        connect=connector(inputs, options) if watch is None else watch.connect,
         options=RunOptions(
             check=options.check,
             diff=options.diff,
@@ -116,13 +132,13 @@ def quietly(
         ),
         templates=inputs.templates,
         files=inputs.files,
-        observer=observer or SilentPlay(),
+        observer=watch or observer or SilentPlay(),
         journal=journal,
         cancelled=cancelled,
     )
 
 
-def _connect(inputs: Inputs, options: Options) -> Callable[[Host], Any]:
+def connector(inputs: Inputs, options: Options) -> Callable[[Host], Any]:
     """Return how heads are reached; the password of sudo is in no host but the one that is being connected to."""
     timeouts = Timeouts() if options.timeout is None else replace(Timeouts(), connect_s=options.timeout)
     return lambda host: connect(replace(host, become_password=inputs.become_password), timeouts=timeouts)
@@ -179,9 +195,14 @@ def _journal_head(inputs: Inputs, options: Options) -> dict[str, Json]:
             for name in _RESUMED
             if (each := given[name]) is not None
         },
-        "digests": dict(inputs.digests),
+        "digests": _digests(inputs),
         "folder": str(Path.cwd()),
     }
+
+
+def _digests(inputs: Inputs) -> dict[str, Json]:
+    """Return the digest of each file by its whole path: the run before may have named it by another."""
+    return {str(Path(path).resolve()): digest for path, digest in inputs.digests.items()}
 
 
 def _resumed(options: Options, head: Json) -> Options:
@@ -198,7 +219,8 @@ def _resumed(options: Options, head: Json) -> Options:
 
 def _refuse_changed(inputs: Inputs, head: Json, run: str) -> None:
     """Refuse to go on where a file differs from what the run was begun with."""
-    changed = [path for path, digest in head["digests"].items() if inputs.digests.get(path) != digest]
+    now = _digests(inputs)
+    changed = [path for path, digest in head["digests"].items() if now.get(path) != digest]
     if changed:
         raise PlaybookError(
             f"what the run {run} was begun with has changed: {', '.join(sorted(changed))}",
@@ -223,7 +245,8 @@ def _refuse_unwritable(options: Options) -> None:
             raise InputError("this file cannot be written", where=f"{option} {path}", fix=fix)
 
 
-def _write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
+def write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
+    """Write the files that were asked for: JUnit XML, and the heads that failed."""
     if options.junit is not None:
         options.junit.write_text(recap.junit(recap.masked_run(result, inputs.mask.text)), "utf-8")
     path = options.retry_file
