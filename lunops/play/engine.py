@@ -237,6 +237,7 @@ class _Engine:
             result = head.results[place]
             if result.status.is_bad and not (result.is_ignored or result.is_rescued):
                 head.results[place] = replace(result, is_rescued=True)
+                head.failed_keys -= {item.key for item in result.items if item.status.is_bad}  # the rescue is for them
                 break
 
     def _task(
