@@ -443,7 +443,8 @@ def test_a_small_text_that_stands_for_a_huge_value_is_refused() -> None:
 
 
 def test_an_include_with_a_loop_is_a_block_that_is_done_for_each_element() -> None:
-    text = "- hosts: all\n  tasks:\n    - include_tasks: more.yml\n      loop: [a, b]\n      loop_control: {loop_var: each}\n"
+    loop = "loop: [a, b]\n      loop_control: {loop_var: each}"
+    text = f"- hosts: all\n  tasks:\n    - include_tasks: more.yml\n      {loop}\n"
     [play] = read_playbook(text, "plan.yml", lambda _path: "- debug: {msg: 1}\n- debug: {msg: 2}\n").plays
     [block] = play.tasks
 

@@ -131,7 +131,8 @@ def _label(spec: TaskSpec, variables: Mapping[str, Json], expressions: Expressio
     if spec.loop is None:
         return ""
     if spec.loop.label is None:
-        return short(element)
+        # What a LUN is called, its key says better than all that was given for it.
+        return "" if MODULES[spec.module].fails_alone and not isinstance(element, str) else short(element)
     return short(expressions.value(spec.loop.label, variables, spec.place("loop_control")))
 
 

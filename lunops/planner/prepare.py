@@ -20,7 +20,7 @@ from lunops.near import hint
 from lunops.planner.expand import Wanted, elements, loop, one, unique
 from lunops.planner.task import make_task
 from lunops.planner.variables import Learnt, PlayVariables, Variables, names_of_play
-from lunops.playbook.model import UNDO, Node, Play, Playbook, TaskSpec
+from lunops.playbook.model import Node, Play, Playbook, TaskSpec
 from lunops.playbook.walk import numbers, tasks_of
 from lunops.render import Expressions, Filter, Templates, Unknown
 from lunops.together import raise_all
@@ -151,7 +151,6 @@ class _Preparation:
         )
 
     def _plan(self, chosen: Mapping[str, Host]) -> Plan:
-        undone = frozenset(place for place, play in enumerate(self._playbook.plays) if play.on_failure == UNDO)
         return Plan(
             name=self._playbook.name,
             heads=tuple(
@@ -159,7 +158,6 @@ class _Preparation:
                 for name, host in self._inventory.hosts.items()
                 if name in chosen and self._tasks.get(name)
             ),
-            all_or_nothing=undone,
         )
 
     # who

@@ -21,7 +21,7 @@ from lunops.planner.variables import Variables
 from lunops.play.batches import batches, ordered
 from lunops.play.forks import Forks
 from lunops.play.journal import Journal
-from lunops.play.observer import OneAtATime, PlayObserver, SilentPlay
+from lunops.play.observer import PlayObserver, PlayOneAtATime, SilentPlay
 from lunops.play.on_head import TaskOnHead
 from lunops.play.reach import Reach
 from lunops.play.run_state import Options, PlayState, RunState
@@ -51,7 +51,7 @@ def run_playbook(
     Once `cancelled` is set, running tasks end between two items and nothing more is begun. The observer is called
     by one thread at a time. What goes wrong on one head is that head's result.
     """
-    told = OneAtATime(observer or SilentPlay())
+    told = PlayOneAtATime(observer or SilentPlay())
     heads = {host.name: Head(host=host) for host in prepared.heads}
     cancelled = cancelled or threading.Event()
     playbook = prepared.playbook

@@ -237,7 +237,9 @@ class TaskOnHead:
     def _done(
         self, way: Way, pairs: Sequence[tuple[Wanted, ItemResult]], said: Mapping[str, Json], begun_s: float
     ) -> Done:
-        items = tuple(result for _wanted, result in pairs)
+        # Of a batch that is for many heads, each tells of its own part: what is left out by `when` is another's.
+        alone = self._module.fails_alone
+        items = tuple(result for wanted, result in pairs if not (alone and wanted.item is None))
         status = status_of(items)
         if self._trouble is not None:
             status = self._trouble.status
