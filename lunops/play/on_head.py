@@ -68,8 +68,7 @@ class TaskOnHead:
     # what the task sees
 
     def _view(self, more: Mapping[str, Json]) -> Mapping[str, Json]:
-        names = self._play.names(self._head.host)
-        return self._run.variables.of(self._head.host, self._play.variables, self._spec, {**names, **more})
+        return self._run.view(self._play, self._head, self._spec, more)
 
     def _flag(self, key: str, default: bool = False) -> bool:
         flag = getattr(self._spec, key)
