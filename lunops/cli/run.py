@@ -53,7 +53,7 @@ def run(options: Options) -> int:
             _runs() / f"{_name(inputs, options)}.jsonl",
             _journal_head(inputs, options),
             recalled=recalled,
-            is_secret=lambda value: inputs.mask.value(value) != value,
+            is_secret=inputs.mask.finds,
         )
     cancelled = threading.Event()
     result = None
@@ -76,13 +76,13 @@ def perform(
     """Run what was read, and say what happens, in text or as JSON."""
     if options.as_json:
         result = quietly(inputs, options, cancelled=cancelled, journal=journal)
-        value = {**recap.as_json(recap.masked_run(result, inputs.mask.text)), "interrupted": cancelled.is_set()}
+        value = {**recap.as_json(recap.masked_run(result, _mask(inputs))), "interrupted": cancelled.is_set()}
         print(json.dumps(inputs.mask.value(value), indent=2))
         return result
     colour = wants_colour(sys.stdout) if options.colour == "auto" else options.colour == "always"
     detail = recap.Detail.of(options.verbosity, diff=options.diff, check=options.check)
     hosts = {host.name: host for host in inputs.prepared.heads}
-    with Printer(Output(sys.stdout, colour=colour, mask=inputs.mask.text), detail, hosts=hosts) as printer:
+    with Printer(Output(sys.stdout, colour=colour, mask=_mask(inputs)), detail, hosts=hosts) as printer:
         result = quietly(inputs, options, cancelled=cancelled, journal=journal, observer=printer)
         printer.end(result)
     return result
@@ -126,6 +126,11 @@ def _connect(options: Options) -> Callable[[Host], Any]:
         return connect
     timeouts = replace(Timeouts(), connect_s=options.timeout)
     return lambda host: connect(host, timeouts=timeouts)
+
+
+def _mask(inputs: Inputs) -> recap.Mask:
+    """Return what masks secrets; all of them are known once everything is read, and mostly there are none."""
+    return recap.same if inputs.mask.is_empty else inputs.mask.text
 
 
 def _lists(options: Options) -> int:
@@ -183,9 +188,14 @@ def _journal_head(inputs: Inputs, options: Options) -> dict[str, Json]:
             for name in _RESUMED
             if (each := given[name]) is not None
         },
-        "digests": dict(inputs.digests),
+        "digests": _digests(inputs),
         "folder": str(Path.cwd()),
     }
+
+
+def _digests(inputs: Inputs) -> dict[str, str]:
+    """Return the digests of what was read; a file may be named from here once, and from the root the other time."""
+    return {os.path.abspath(path): digest for path, digest in inputs.digests.items()}
 
 
 def _resumed(options: Options, head: Json) -> Options:
@@ -202,7 +212,8 @@ def _resumed(options: Options, head: Json) -> Options:
 
 def _refuse_changed(inputs: Inputs, head: Json, run: str) -> None:
     """Refuse to go on where a file differs from what the run was begun with."""
-    changed = [path for path, digest in head["digests"].items() if inputs.digests.get(path) != digest]
+    found = _digests(inputs)
+    changed = [path for path, digest in head["digests"].items() if found.get(path) != digest]
     if changed:
         raise PlaybookError(
             f"what the run {run} was begun with has changed: {', '.join(sorted(changed))}",
@@ -221,7 +232,7 @@ def _end(result: RunResult | None, cancelled: threading.Event) -> str:
 
 def _write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
     if options.junit is not None:
-        options.junit.write_text(recap.junit(recap.masked_run(result, inputs.mask.text)), "utf-8")
+        options.junit.write_text(recap.junit(recap.masked_run(result, _mask(inputs))), "utf-8")
     path = options.retry_file
     if path is None and options.retry_files:
         path = inputs.path.with_suffix(".retry")
