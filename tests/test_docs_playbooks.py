@@ -87,7 +87,7 @@ def test_the_keywords_of_a_block_and_an_import_are_those_that_the_reader_has() -
 def test_every_name_that_lunops_gives_to_tasks_is_in_the_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     inputs = read_inputs(Options(plan=Path("nodes.yml"), inventory=("inventory",), limit="rack2"))
-    of_play = names_of_play("", Host(name="h"), (), (), ())
+    of_play = names_of_play("", Host(name="h"), lambda: (), lambda: (), lambda: ())
 
     assert {*inputs.said, *of_play, "groups", "group_names", "hostvars", "omit"} <= set(table("## Variables"))
 

@@ -85,13 +85,13 @@ def perform(
     if options.as_json:
         with interruptible(cancelled):
             result = quietly(inputs, options, cancelled=cancelled, journal=journal, watch=watch)
-        value = {**recap.as_json(recap.masked_run(result, inputs.mask.text)), "interrupted": cancelled.is_set()}
+        value = {**recap.as_json(recap.masked_run(result, _mask(inputs))), "interrupted": cancelled.is_set()}
         print(json.dumps(inputs.mask.value(value), indent=2))
         return result
     colour = wants_colour(sys.stdout) if options.colour == "auto" else options.colour == "always"
     detail = recap.Detail.of(options.verbosity, diff=options.diff, check=options.check)
     hosts = {host.name: host for host in inputs.prepared.heads}
-    output = Output(sys.stdout, colour=colour, mask=inputs.mask.text)
+    output = Output(sys.stdout, colour=colour, mask=_mask(inputs))
     with interruptible(cancelled, output.held), Printer(output, detail, hosts=hosts) as printer:
         result = quietly(
             inputs, options, cancelled=cancelled, journal=journal, observer=printer, aside=output.held, watch=watch
@@ -144,6 +144,11 @@ def connector(inputs: Inputs, options: Options) -> Callable[[Host], Any]:
     return lambda host: connect(replace(host, become_password=inputs.become_password), timeouts=timeouts)
 
 
+def _mask(inputs: Inputs) -> recap.Mask:
+    """Return what masks secrets; all of them are known once everything is read, and mostly there are none."""
+    return recap.same if inputs.mask.is_empty else inputs.mask.text
+
+
 def _lists(options: Options) -> int:
     """Tell what was asked for, and run nothing."""
     book = read_book(options)
@@ -170,7 +175,7 @@ def _journal(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], A
             path,
             _journal_head(inputs, options),
             recalled=recalled,
-            is_secret=lambda value: inputs.mask.value(value) != value,
+            is_secret=inputs.mask.finds,
         )
     except OSError as error:
         fix = "set XDG_STATE_HOME to a folder that you may write to"
@@ -248,7 +253,7 @@ def _refuse_unwritable(options: Options) -> None:
 def write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
     """Write the files that were asked for: JUnit XML, and the heads that failed."""
     if options.junit is not None:
-        options.junit.write_text(recap.junit(recap.masked_run(result, inputs.mask.text)), "utf-8")
+        options.junit.write_text(recap.junit(recap.masked_run(result, _mask(inputs))), "utf-8")
     path = options.retry_file
     if path is None and options.retry_files:
         path = inputs.path.with_suffix(".retry")
