@@ -9,6 +9,7 @@ import click
 import pytest
 
 from lunops import cli
+from lunops.cli import run
 from lunops.cli.root import root
 from lunops.play.journal_file import KEPT, folder
 from lunops.recap.counts import CHANGED_CODE
@@ -54,7 +55,7 @@ def test_what_the_page_shows_is_what_lunops_says(
         (tmp_path / name).write_text(f"# {name}\n{text}")
     monkeypatch.chdir(tmp_path)
 
-    cli.run(command.split())
+    run(command.split())
 
     told = capsys.readouterr()
     assert told.out + told.err == shown

@@ -55,14 +55,10 @@ def run(options: Options) -> int:
 
 def carry_out(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], Any] | None = None) -> int:
     """Run what was read, with journal, recap and files; return the exit code."""
+    _refuse_unwritable(options)
     journal = None
     if not options.check:
-        journal = FileJournal(
-            _runs() / f"{_name(inputs, options)}.jsonl",
-            _journal_head(inputs, options),
-            recalled=recalled or {},
-            is_secret=inputs.mask.finds,
-        )
+        journal = _journal(inputs, options, recalled or {})
     cancelled = threading.Event()
     result = None
     try:
@@ -172,6 +168,20 @@ def _runs() -> Path:
     return journal_file.folder(os.environ)
 
 
+def _journal(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], Any]) -> FileJournal:
+    path = _runs() / f"{_name(inputs, options)}.jsonl"
+    try:
+        return FileJournal(
+            path,
+            _journal_head(inputs, options),
+            recalled=recalled,
+            is_secret=inputs.mask.finds,
+        )
+    except OSError as error:
+        fix = "set XDG_STATE_HOME to a folder that you may write to"
+        raise InputError(f"the journal cannot be written: {error.strerror}", where=str(path), fix=fix) from error
+
+
 def _name(inputs: Inputs, options: Options) -> str:
     """Return the name of the journal: that of the run, and how often it was gone on with."""
     if not options.resume:
@@ -230,6 +240,14 @@ def _end(result: RunResult | None, cancelled: threading.Event) -> str:
 
 
 # files
+
+
+def _refuse_unwritable(options: Options) -> None:
+    """Refuse files that could not be written once all is done."""
+    for option, path in (("--junit", options.junit), ("--retry-file", options.retry_file)):
+        if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
+            fix = "name a file in a folder that is there, and that you may write to"
+            raise InputError("this file cannot be written", where=f"{option} {path}", fix=fix)
 
 
 def write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
