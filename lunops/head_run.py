@@ -79,6 +79,36 @@ class Silent:
         """Do nothing."""
 
 
+class OneAtATime:
+    """Calls an observer from one thread at a time."""
+
+    def __init__(self, observer: Observer) -> None:
+        """Call this one."""
+        self._observer = observer
+        self._lock = threading.RLock()
+
+    def task_started(self, head: str, task: Task) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._observer.task_started(head, task)
+
+    def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._observer.item_ended(head, task, item)
+
+    def progress(self, head: str, task: Task, item_key: str, done_bytes: int, total_bytes: int) -> None:
+        """Pass it on."""
+        if isinstance(self._observer, ProgressObserver):
+            with self._lock:
+                self._observer.progress(head, task, item_key, done_bytes, total_bytes)
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._observer.task_ended(result)
+
+
 def needs_lio(tasks: Iterable[Task]) -> bool:
     """Return whether LIO work is among the tasks."""
     return any(task.module.startswith("lio_") or task.module == "lun" for task in tasks)

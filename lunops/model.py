@@ -96,7 +96,6 @@ class Plan:
 
     name: str
     heads: tuple[HeadPlan, ...]
-    all_or_nothing: frozenset[int] = frozenset()  # the plays of which all is taken back where anything fails
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,6 +124,7 @@ nodes = st.recursive(
                 {"rescue": st.lists(inner, min_size=1, max_size=2)}, optional={"rescue_unreachable": st.booleans()}
             ),
         ),
+        st.one_of(st.just({}), loops),
         st.fixed_dictionaries({}, optional=of_nodes),
     ),
     max_leaves=4,

@@ -26,6 +26,8 @@ from tests.test_modules import ONE_OF_EACH
 from tests.test_v1 import Api
 
 ALL = [place for name, module in MODULES.items() for place in places(name, module.args)]
+# What these are given are expressions and words that the author writes out, and none of it reaches a head.
+OF_THE_AUTHOR = {"assert", "debug", "meta"}
 TEMPLATES = load_templates()
 SHOWN = 20  # errors of a playbook that are told at once
 CONTROL = [bad for bad in hostile.NEVER if any(ord(letter) < 32 or ord(letter) == 127 for letter in bad)]
@@ -82,7 +84,7 @@ def test_a_module_refuses_hostile_values_in_every_field_and_makes_no_item_of_the
     assert unclear == []
 
 
-@pytest.mark.parametrize("place", ALL, ids=str)
+@pytest.mark.parametrize("place", [place for place in ALL if place.module not in OF_THE_AUTHOR], ids=str)
 def test_a_playbook_refuses_hostile_values_in_every_field_by_file_and_line(place: Place, tmp_path: Path) -> None:
     heads = inventory(tmp_path)
     args = place.filled(ONE_OF_EACH[place.module], MODULES[place.module].args, place.valid)

@@ -163,7 +163,7 @@ def test_what_is_not_said_has_its_default() -> None:
     [play] = read("- hosts: all\n  tasks:\n    - debug:\n").plays
 
     assert (play.name, play.serial, play.gather_facts, play.strategy) == ("all", (), False, "linear")
-    assert play.tasks == (TaskSpec(id="1.1", name="debug things", module="debug", args={}),)
+    assert play.tasks == (TaskSpec(id="1.1", name="debug", module="debug", args={}),)
 
 
 def test_a_block_hands_down_its_keywords_and_the_nearest_one_holds() -> None:
@@ -440,3 +440,14 @@ def test_a_small_text_that_stands_for_a_huge_value_is_refused() -> None:
 
     with pytest.raises(PlaybookError, match="too deep or too large"):
         read(bomb)
+
+
+def test_an_include_with_a_loop_is_a_block_that_is_done_for_each_element() -> None:
+    loop = "loop: [a, b]\n      loop_control: {loop_var: each}"
+    text = f"- hosts: all\n  tasks:\n    - include_tasks: more.yml\n      {loop}\n"
+    [play] = read_playbook(text, "plan.yml", lambda _path: "- debug: {msg: 1}\n- debug: {msg: 2}\n").plays
+    [block] = play.tasks
+
+    assert isinstance(block, Block)
+    assert block.loop == Loop(over=["a", "b"], item="each")
+    assert [task.args for task in block.tasks if isinstance(task, TaskSpec)] == [{"msg": 1}, {"msg": 2}]

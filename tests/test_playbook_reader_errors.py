@@ -25,7 +25,7 @@ from tests.reader_modules import READER_MODULES
 
 FILES = sorted((Path(__file__).parent / "scenarios" / "reader").glob("*.yml"))
 CASES = [(path, case) for path in FILES for case in YAML(typ="safe", pure=True).load(path.read_text("utf-8"))]
-READER = sorted((Path(__file__).parent.parent / "lunops").glob("playbook_*.py"))
+READER = sorted((Path(__file__).parent.parent / "lunops" / "playbook").glob("*.py"))
 # FILE:LINE:COLUMN, and the key; then how to mend it.
 SHAPE = re.compile(r".+ \((plan|[a-z/.-]+)\.yml:[0-9]+:[0-9]+, [^ ].*\); .+", re.DOTALL)
 

@@ -15,7 +15,7 @@ from lunops import inventory_files
 from lunops.cli.run_options import Options
 from lunops.cli.variables import extra_variables
 from lunops.cli.vault import ask
-from lunops.errors import InputError, InventoryError, PlaybookError
+from lunops.errors import InputError, InventoryError, LunopsError, PlaybookError
 from lunops.inventory import Inventory
 from lunops.mask import Mask
 from lunops.model import Host, Json
@@ -27,6 +27,7 @@ from lunops.playbook.reveal import revealed
 from lunops.playbook.select import select
 from lunops.render import Templates
 from lunops.resources import FolderFiles, load_templates, playbook_folder
+from lunops.together import raise_all
 from lunops.vault_keys import KeySources, VaultReader, load_keys
 from lunops.yaml_source import read as read_yaml
 
@@ -86,8 +87,19 @@ def read_book(options: Options) -> Book:
     if options.plan is None:
         raise PlaybookError("there is no playbook", fix="name one: a file, or one that ships with lunops")
     path = find_playbook(options.plan)
-    playbook = read_playbook(reader.text(path), str(path), lambda name: reader.text(Path(name)))
-    inventory = _read_inventory(options, path.parent, reader)
+    errors: list[LunopsError] = []
+    playbook = inventory = None
+    try:
+        playbook = read_playbook(reader.text(path), str(path), lambda name: reader.text(Path(name)))
+    except InputError as error:
+        errors.append(error)
+    try:
+        inventory = _read_inventory(options, path.parent, reader)
+    except InputError as error:
+        errors.append(error)
+    raise_all(errors)
+    assert playbook is not None
+    assert inventory is not None
     limit = None
     if options.limit is not None:
         limit = tuple(host.name for host in inventory.select(options.limit, read=reader.text))

@@ -47,7 +47,13 @@ def run_command(**given: Any) -> int:
     """
     from lunops.cli.run import run
 
-    return run(options(given))
+    found = options(given)
+    if not found.resume:
+        if found.plan is None:
+            raise click.UsageError("Missing argument 'PLAN'.")
+        if not found.inventory:
+            raise click.UsageError("Missing option '-i' / '--inventory'; LUNOPS_INVENTORY and lunops.toml set it, too.")
+    return run(found)
 
 
 @root.command("doctor")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from lunops.errors import InputError, LunopsError, NotYetKnownError, PlaybookError, TemplateError
 from lunops.model import Item, Json
 from lunops.modules import MODULES, Context
-from lunops.playbook.model import TaskSpec
+from lunops.playbook.model import Loop, TaskSpec
 from lunops.render import OMIT, Expressions
 
 _LABEL_MOST = 200
@@ -50,7 +50,7 @@ def loop(spec: TaskSpec, view: View, expressions: Expressions) -> Sequence[tuple
     if spec.loop is None:
         return [(None, {})]
     try:
-        found = expressions.value(spec.loop.over, view({}), spec.place("loop"))
+        return elements(spec.loop, view({}), expressions, spec.place("loop"))
     except (TemplateError, NotYetKnownError) as error:
         if spec.when and _never(spec, view, expressions):
             return []  # as in Ansible: what the loop goes over may be there only where the condition holds
@@ -59,27 +59,34 @@ def loop(spec: TaskSpec, view: View, expressions: Expressions) -> Sequence[tuple
             fix = near + "give it with -e @FILE or -e NAME=VALUE"
             raise TemplateError(error.what, where=error.where, fix=fix) from error
         raise
+
+
+def elements(
+    loop: Loop, variables: Mapping[str, Json], expressions: Expressions, where: str
+) -> list[tuple[Json, Mapping[str, Json]]]:
+    """Return what a loop goes over, with the variables that each element brings."""
+    found = expressions.value(loop.over, variables, where)
     if not isinstance(found, list):
         raise PlaybookError(
             f"the loop gives {found!r:.80}, which is no list",
-            where=spec.place("loop"),
+            where=where,
             fix="loop over a list; over an object, write `NAME | dict2items`",
         )
-    if spec.loop.flatten:
+    if loop.flatten:
         found = [part for each in found for part in (each if isinstance(each, list) else [each])]
     total = len(found)
-    result = []
+    result: list[tuple[Json, Mapping[str, Json]]] = []
     for index, element in enumerate(found):
         more = {
-            spec.loop.item: element,
-            "ansible_loop_var": spec.loop.item,
+            loop.item: element,
+            "ansible_loop_var": loop.item,
             "ansible_loop": {
                 "index": index + 1, "index0": index, "length": total, "first": index == 0, "last": index == total - 1,
                 "allitems": found, "revindex": total - index, "revindex0": total - index - 1,
             },
         }  # fmt: skip
-        if spec.loop.index:
-            more[spec.loop.index] = index
+        if loop.index:
+            more[loop.index] = index
         result.append((element, more))
     return result
 
@@ -124,7 +131,8 @@ def _label(spec: TaskSpec, variables: Mapping[str, Json], expressions: Expressio
     if spec.loop is None:
         return ""
     if spec.loop.label is None:
-        return short(element)
+        # What a LUN is called, its key says better than all that was given for it.
+        return "" if MODULES[spec.module].fails_alone and not isinstance(element, str) else short(element)
     return short(expressions.value(spec.loop.label, variables, spec.place("loop_control")))
 
 

@@ -17,10 +17,10 @@ from lunops.modules.base import Files
 from lunops.modules.facts import FACT_NAMES
 from lunops.names import Dataset
 from lunops.near import hint
-from lunops.planner.expand import Wanted, loop, one, unique
+from lunops.planner.expand import Wanted, elements, loop, one, unique
 from lunops.planner.task import make_task
 from lunops.planner.variables import Learnt, PlayVariables, Variables, names_of_play
-from lunops.playbook.model import UNDO, Play, Playbook, TaskSpec
+from lunops.playbook.model import Node, Play, Playbook, TaskSpec
 from lunops.playbook.walk import numbers, tasks_of
 from lunops.render import Expressions, Filter, Templates, Unknown
 from lunops.together import raise_all
@@ -131,8 +131,8 @@ class _Preparation:
             of_play = self._variables_of(play, number, mine, variables)
             given.append(of_play)
             for host in mine:
-                for spec in tasks_of(play):
-                    self._task(spec, host, of_play, mine, variables)
+                for node in (*play.tasks, *play.handlers):
+                    self._node(node, host, of_play, mine, variables, {})
         raise_all(self._errors)
         if self._loops and not self._does_something:
             raise PlaybookError(
@@ -151,7 +151,6 @@ class _Preparation:
         )
 
     def _plan(self, chosen: Mapping[str, Host]) -> Plan:
-        undone = frozenset(place for place, play in enumerate(self._playbook.plays) if play.on_failure == UNDO)
         return Plan(
             name=self._playbook.name,
             heads=tuple(
@@ -159,7 +158,6 @@ class _Preparation:
                 for name, host in self._inventory.hosts.items()
                 if name in chosen and self._tasks.get(name)
             ),
-            all_or_nothing=undone,
         )
 
     # who
@@ -209,12 +207,49 @@ class _Preparation:
 
     # what
 
+    def _node(
+        self,
+        node: Node,
+        host: Host,
+        play: PlayVariables,
+        mine: Sequence[Host],
+        variables: Variables,
+        around: Mapping[str, Json],
+    ) -> None:
+        """Fill in the tasks of a node; `around` is what the looped blocks around it bring."""
+        if isinstance(node, TaskSpec):
+            self._task(node, host, play, mine, variables, around)
+            return
+        turns: Sequence[Mapping[str, Json]] = [{}]
+        if node.loop is not None:
+            self._loops = True
+            names = [each.name for each in mine]
+            seen = {**names_of_play(play.play.name, host, names, names, names), **around}
+            try:
+                found = elements(node.loop, variables.of(host, play, None, seen), self._expressions, node.where)
+                turns = [more for _element, more in found]
+            except NotYetKnownError:
+                unknown = (node.loop.item, node.loop.index, "ansible_loop")
+                turns = [{name: Unknown(name) for name in unknown if name}]
+            except InputError as error:
+                self._errors.append(error)
+                return
+        for more in turns:
+            for each in (*node.tasks, *node.rescue, *node.always):
+                self._node(each, host, play, mine, variables, {**around, **more})
+
     def _task(
-        self, spec: TaskSpec, host: Host, play: PlayVariables, mine: Sequence[Host], variables: Variables
+        self,
+        spec: TaskSpec,
+        host: Host,
+        play: PlayVariables,
+        mine: Sequence[Host],
+        variables: Variables,
+        around: Mapping[str, Json],
     ) -> None:
         """Fill in a task for a head as far as it can be told yet."""
         names = [each.name for each in mine]
-        play_names = names_of_play(play.play.name, host, names, names, names)
+        play_names = {**names_of_play(play.play.name, host, names, names, names), **around}
 
         def view(more: Mapping[str, Json]) -> Mapping[str, Json]:
             return variables.of(host, play, spec, {**play_names, **more})
@@ -234,7 +269,7 @@ class _Preparation:
                 for condition in spec.when:
                     self._expressions.condition(condition, view({}), spec.place("when"))
                 return
-            elements = loop(spec, view, self._expressions)
+            every = loop(spec, view, self._expressions)
         except NotYetKnownError:
             self._does_something = True  # it is for the run to say
             return
@@ -242,7 +277,7 @@ class _Preparation:
             self._errors.append(error)
             return
         wanted: list[Wanted] = []
-        for number, (element, more) in enumerate(elements):
+        for number, (element, more) in enumerate(every):
             try:
                 wanted.append(one(spec, view, contexts, self._expressions, number, element, more))
             except NotYetKnownError:

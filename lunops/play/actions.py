@@ -49,7 +49,7 @@ def perform(action: Action) -> tuple[ItemResult, Mapping[str, Json]]:
     answer = _ACTIONS[action.spec.module](action)
     assert action.wanted.item is not None
     result = ItemResult(
-        key=action.wanted.item.key,
+        key="" if action.spec.loop is None else action.wanted.item.key,
         label=action.wanted.label,
         status=answer.status,
         data=answer.data,

@@ -7,20 +7,21 @@ So a block's `rescue` gets those that failed in its tasks, and its `always` ever
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from lunops.errors import LunopsError
 from lunops.head_run import HeadSession
 from lunops.inventory import Inventory
-from lunops.model import Host, Json, RunResult, Status
+from lunops.model import Host, Json, RunResult, Status, TaskResult
 from lunops.modules.base import Files
+from lunops.planner.expand import elements
 from lunops.planner.prepare import Prepared
 from lunops.planner.variables import Variables
 from lunops.play.batches import batches, ordered
 from lunops.play.forks import Forks
 from lunops.play.journal import Journal
-from lunops.play.observer import OneAtATime, PlayObserver, SilentPlay
+from lunops.play.observer import PlayObserver, PlayOneAtATime, SilentPlay
 from lunops.play.on_head import TaskOnHead
 from lunops.play.reach import Reach
 from lunops.play.run_state import Options, PlayState, RunState
@@ -50,7 +51,7 @@ def run_playbook(
     Once `cancelled` is set, running tasks end between two items and nothing more is begun. The observer is called
     by one thread at a time. What goes wrong on one head is that head's result.
     """
-    told = OneAtATime(observer or SilentPlay())
+    told = PlayOneAtATime(observer or SilentPlay())
     heads = {host.name: Head(host=host) for host in prepared.heads}
     cancelled = cancelled or threading.Event()
     playbook = prepared.playbook
@@ -142,7 +143,7 @@ class _Engine:
             all_heads=tuple(host.name for host in chosen if not self._run.heads[host.name].is_failed),
         )
         goes_on = True
-        view = self._run.variables.of(heads[0].host, state.variables)
+        view = self._run.view(state, heads[0])
         serial = [self._run.expressions.value(each, view, play.place("serial")) for each in play.serial]
         for place, batch in enumerate(batches(heads, serial, play.place("serial"))):
             for head in batch:
@@ -193,6 +194,29 @@ class _Engine:
         return lost
 
     def _block(self, play: PlayState, block: Block, heads: Sequence[Head], *, guarded: bool) -> set[str]:
+        if block.loop is None:
+            return self._parts(play, block, heads, guarded=guarded)
+        lost: set[str] = set()
+        turns: dict[str, Sequence[tuple[Json, Mapping[str, Json]]]] = {}
+        for head in heads:
+            try:
+                turns[head.name] = elements(block.loop, self._run.view(play, head), self._run.expressions, block.where)
+            except LunopsError as error:
+                self._noted(play, head, _no_loop(play, block, head, error, self._run.now_s()))
+                lost.add(head.name)
+        self._gone(heads, lost, guarded=guarded)
+        for turn in range(max((len(each) for each in turns.values()), default=0)):
+            going = [head for head in heads if head.name not in lost and turn < len(turns[head.name])]
+            before = [(head, head.around, head.trail) for head in going]
+            for head in going:
+                head.around = {**head.around, **turns[head.name][turn][1]}
+                head.trail += f".{turn}"
+            lost |= self._parts(play, block, [head for head in going if not head.has_left], guarded=guarded)
+            for head, around, trail in before:
+                head.around, head.trail = around, trail
+        return lost
+
+    def _parts(self, play: PlayState, block: Block, heads: Sequence[Head], *, guarded: bool) -> set[str]:
         lost = self._nodes(play, block.tasks, heads, guarded=guarded or bool(block.rescue))
         if block.rescue and not play.is_over and not self._run.is_over():
             for_rescue = [
@@ -227,11 +251,12 @@ class _Engine:
         if self._asks and not self._is_wanted(spec):
             return set()
         name = self._name(play, spec, heads[0])
-        key = f"{spec.id}@{play.batch_number}" + f"/{play.flushes}" * is_handler
+        place = f"{spec.id}@{play.batch_number}" + f"/{play.flushes}" * is_handler
         once = spec.module in _ONCE or self._is_once(play, spec, heads[0])
         asked_s = self._run.now_s()
 
         def do(head: Head) -> Done:
+            key = place + head.trail
             remembered = self._journal.recall(head.name, key)
             if remembered is not None:
                 return remembered
@@ -309,7 +334,7 @@ class _Engine:
         everyone = {head.name for head in heads}
         fatal = spec.any_errors_fatal if spec.any_errors_fatal is not None else play.play.any_errors_fatal
         if isinstance(fatal, str):
-            view = self._run.variables.of(heads[0].host, play.variables, spec)
+            view = self._run.view(play, heads[0], spec)
             fatal = bool(self._run.expressions.value(fatal, view, spec.place("any_errors_fatal")))
         most = play.play.max_fail_percentage
         gone = {head.name for head in play.batch if head.is_failed or head.is_unreachable} | lost
@@ -380,7 +405,7 @@ class _Engine:
         return set()
 
     def _holds(self, play: PlayState, spec: TaskSpec, head: Head) -> bool:
-        view = self._run.variables.of(head.host, play.variables, spec, play.names(head.host))
+        view = self._run.view(play, head, spec)
         return all(self._run.expressions.condition(each, view, spec.place("when")) for each in spec.when)
 
     # keywords that are asked for all heads at once
@@ -389,7 +414,7 @@ class _Engine:
         if "{" not in spec.name:
             return spec.name
         try:
-            view = self._run.variables.of(head.host, play.variables, spec, play.names(head.host))
+            view = self._run.view(play, head, spec)
             return str(self._run.expressions.value(spec.name, view, spec.place("name")))
         except LunopsError:
             return spec.name  # as in Ansible: a name is no reason to stop
@@ -397,13 +422,13 @@ class _Engine:
     def _is_once(self, play: PlayState, spec: TaskSpec, head: Head) -> bool:
         if not isinstance(spec.run_once, str):
             return bool(spec.run_once)
-        view = self._run.variables.of(head.host, play.variables, spec, play.names(head.host))
+        view = self._run.view(play, head, spec)
         return bool(self._run.expressions.value(spec.run_once, view, spec.place("run_once")))
 
     def _throttle(self, play: PlayState, spec: TaskSpec, head: Head) -> int:
         value: Json = spec.throttle
         if isinstance(value, str):
-            view = self._run.variables.of(head.host, play.variables, spec, play.names(head.host))
+            view = self._run.view(play, head, spec)
             value = self._run.expressions.value(value, view, spec.place("throttle"))
         limits = [int(each) for each in (value, play.play.forks) if each]
         return min(limits, default=0)
@@ -422,6 +447,23 @@ class _Engine:
             for head in self._run.heads.values()
             for result in head.results
         )
+
+
+def _no_loop(play: PlayState, block: Block, head: Head, error: LunopsError, now_s: float) -> Done:
+    """Return what a block comes to whose loop cannot be told."""
+    result = TaskResult(
+        head=head.name,
+        task_id="00:block",
+        name=block.name or "block",
+        module="block",
+        status=Status.FAILED,
+        error=f"{error.what} ({error.where})",
+        fix=error.fix,
+        play=play.play.name,
+        where=block.where,
+        begun_s=now_s,
+    )
+    return Done(result=result, stops=True, failure={"ansible_failed_result": {"failed": True, "msg": result.error}})
 
 
 def _gather(play: PlayState) -> TaskSpec:

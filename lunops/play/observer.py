@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Protocol
 
-from lunops.head_run import Observer, ProgressObserver, Silent
-from lunops.model import ItemResult, Task, TaskResult
+from lunops.head_run import Observer, OneAtATime, Silent
 
 
 class PlayObserver(Observer, Protocol):
@@ -35,38 +33,25 @@ class SilentPlay(Silent):
         """Do nothing."""
 
 
-class OneAtATime:
-    """Calls an observer from one thread at a time."""
+class PlayOneAtATime(OneAtATime):
+    """Calls an observer of plays from one thread at a time."""
 
     def __init__(self, observer: PlayObserver) -> None:
-        self._observer = observer
-        self._lock = threading.RLock()
+        """Call this one."""
+        super().__init__(observer)
+        self._of_plays = observer
 
     def play_started(self, name: str, heads: tuple[str, ...], number: int) -> None:
+        """Pass it on."""
         with self._lock:
-            self._observer.play_started(name, heads, number)
+            self._of_plays.play_started(name, heads, number)
 
     def retrying(self, head: str, name: str, attempt: int, of: int) -> None:
+        """Pass it on."""
         with self._lock:
-            self._observer.retrying(head, name, attempt, of)
+            self._of_plays.retrying(head, name, attempt, of)
 
     def note(self, text: str) -> None:
+        """Pass it on."""
         with self._lock:
-            self._observer.note(text)
-
-    def task_started(self, head: str, task: Task) -> None:
-        with self._lock:
-            self._observer.task_started(head, task)
-
-    def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
-        with self._lock:
-            self._observer.item_ended(head, task, item)
-
-    def progress(self, head: str, task: Task, item_key: str, done_bytes: int, total_bytes: int) -> None:
-        if isinstance(self._observer, ProgressObserver):
-            with self._lock:
-                self._observer.progress(head, task, item_key, done_bytes, total_bytes)
-
-    def task_ended(self, result: TaskResult) -> None:
-        with self._lock:
-            self._observer.task_ended(result)
+            self._of_plays.note(text)

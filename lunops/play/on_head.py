@@ -68,8 +68,7 @@ class TaskOnHead:
     # what the task sees
 
     def _view(self, more: Mapping[str, Json]) -> Mapping[str, Json]:
-        names = self._play.names(self._head.host)
-        return self._run.variables.of(self._head.host, self._play.variables, self._spec, {**names, **more})
+        return self._run.view(self._play, self._head, self._spec, more)
 
     def _flag(self, key: str, default: bool = False) -> bool:
         flag = getattr(self._spec, key)
@@ -239,7 +238,9 @@ class TaskOnHead:
     def _done(
         self, way: Way, pairs: Sequence[tuple[Wanted, ItemResult]], said: Mapping[str, Json], begun_s: float
     ) -> Done:
-        items = tuple(result for _wanted, result in pairs)
+        # Of a batch that is for many heads, each tells of its own part: what is left out by `when` is another's.
+        alone = self._module.fails_alone
+        items = tuple(result for wanted, result in pairs if not (alone and wanted.item is None))
         status = status_of(items)
         if self._trouble is not None:
             status = self._trouble.status

@@ -77,6 +77,13 @@ class RunState:
         except InventoryError as error:
             raise InventoryError(error.what, where=where or error.where, fix=error.fix) from None
 
+    def view(
+        self, play: PlayState, head: Head, spec: TaskSpec | None = None, more: Mapping[str, Json] | None = None
+    ) -> Mapping[str, Json]:
+        """Return what a task sees on a head."""
+        names = {**play.names(head.host), **head.around, **(more or {})}
+        return self.variables.of(head.host, play.variables, spec, names)
+
     def context(self, host: Host) -> Context:
         """Return what the items of a task that a head does are made with."""
         return Context(

@@ -16,6 +16,8 @@ class Head:
     host: Host
     learnt: Learnt = field(default_factory=Learnt)
     results: list[TaskResult] = field(default_factory=list)  # of all plays, in order
+    around: dict[str, Json] = field(default_factory=dict)  # what the looped blocks around its task bring
+    trail: str = ""  # which of their elements it is at, for the journal
     notified: dict[str, None] = field(default_factory=dict)  # ids of the handlers that wait, an ordered set
     is_failed: bool = False  # it has left the run: later plays are without it
     is_unreachable: bool = False

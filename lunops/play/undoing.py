@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lunops.errors import LunopsError
 from lunops.model import TaskResult
@@ -110,5 +111,6 @@ class Undoing:
             self._tell(head, each)
 
     def _tell(self, head: Head, undone: TaskResult) -> None:
+        undone = replace(undone, begun_s=max(0.0, self._run.now_s() - undone.times.total_s))
         head.results.append(undone)
         self._run.observer.task_ended(undone)

@@ -103,6 +103,7 @@ class Block:
     rescue: tuple[Node, ...] = ()
     always: tuple[Node, ...] = ()
     rescue_unreachable: bool = False  # a head that could not be reached is rescued, too
+    loop: Loop | None = None  # all of it is done for each element, one after the other; sees what the play sees
     where: str = field(default="", compare=False)
 
 

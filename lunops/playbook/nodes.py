@@ -8,20 +8,23 @@ from typing import Final
 
 from lunops.model import Json
 from lunops.playbook import inherit, refused
+from lunops.playbook import loop as loops
 from lunops.playbook.imports import DEEPEST, imported
 from lunops.playbook.inherit import Inherited
-from lunops.playbook.model import Block, Node, TaskSpec
+from lunops.playbook.model import Block, Loop, Node, TaskSpec
 from lunops.playbook.notes import Notes
 from lunops.playbook.task import short, task
 from lunops.playbook.values import shown, text, true_or_false
 
 _PARTS: Final = ("block", "rescue", "always")
 _IMPORTS: Final = ("import_tasks", "include_tasks")
-_BLOCK_KEYS: Final = ("name", *_PARTS, "rescue_unreachable", *inherit.KEYS)
+_LOOP_KEYS: Final = ("loop", "with_items", "loop_control")
+_BLOCK_KEYS: Final = ("name", *_PARTS, "rescue_unreachable", *_LOOP_KEYS, *inherit.KEYS)
 _IMPORT_REFUSED: Final[Mapping[str, str]] = {
     **refused.NODE,
-    "loop": "write the `loop` at the tasks in the file, which are read once, before there is any item",
-    "with_items": "write the `loop` at the tasks in the file, which are read once, before there is any item",
+    "loop": "write `include_tasks`, whose tasks may be done more than once",
+    "with_items": "write `include_tasks`, whose tasks may be done more than once",
+    "loop_control": "write `include_tasks`, whose tasks may be done more than once",
     "args": "write `vars`",
     "register": "register the tasks in the file",
     "apply": "write its keywords beside the import: all tasks in the file have them",
@@ -78,9 +81,16 @@ def _node(notes: Notes, value: Json, around: Inherited, ids: Ids) -> tuple[Node,
         return _block(notes, value, around, ids)
     if key := _import_key(value):
         inner, inherited = _import(notes, value, key, around)
-        return nodes(inner, inner.source.value, inherited, ids) if inner is not None else ()
+        found = nodes(inner, inner.source.value, inherited, ids) if inner is not None else ()
+        loop = loops.loop(notes, value) if short(key) == "include_tasks" else None
+        return found if loop is None or not found else (_looped(notes, found, loop),)
     spec = task(notes, value, around, ids.next(), handler=False)
     return (spec,) if spec is not None else ()
+
+
+def _looped(notes: Notes, tasks: tuple[Node, ...], loop: Loop) -> Block:
+    """Return the tasks of a file that are done for each element of a list."""
+    return Block(id=f"b{tasks[0].id}", tasks=tasks, loop=loop, where=notes.where())
 
 
 def _block(notes: Notes, value: Mapping[str, Json], around: Inherited, ids: Ids) -> tuple[Node, ...]:
@@ -98,6 +108,7 @@ def _block(notes: Notes, value: Mapping[str, Json], around: Inherited, ids: Ids)
         notes.add("there is no `rescue` for the unreachable", "rescue_unreachable", fix=fix)
     if value.get("block") == [] or "block" not in value:
         notes.add("the block has no tasks", "block", fix="write `block:`, and its tasks below it")
+    loop = loops.loop(notes, value)
     inner = notes.deeper()
     found = {part: nodes(inner.below(part), value[part], inherited, ids) for part in _PARTS if part in value}
     tasks = found.get("block", ())
@@ -111,6 +122,7 @@ def _block(notes: Notes, value: Mapping[str, Json], around: Inherited, ids: Ids)
             rescue=found.get("rescue", ()),
             always=found.get("always", ()),
             rescue_unreachable=unreachable,
+            loop=loop,
             where=notes.where(),
         ),
     )
@@ -126,7 +138,9 @@ def _import(notes: Notes, value: Mapping[str, Json], key: str, around: Inherited
     if modules:
         notes.add(f"the import has a module, {modules[0]}, beside it", modules[0], fix="write a task for each")
     rest = {each: said for each, said in value.items() if each not in modules}
-    notes.unknown(rest, ("name", key, *inherit.KEYS), _IMPORT_REFUSED, "an import")
+    loops_too = _LOOP_KEYS if short(key) == "include_tasks" else ()
+    not_here = {each: why for each, why in _IMPORT_REFUSED.items() if each not in loops_too}
+    notes.unknown(rest, ("name", key, *inherit.KEYS, *loops_too), not_here, "an import")
     inherited = around.below(notes, value)
     if "name" in value:
         text(notes, value["name"], "name")

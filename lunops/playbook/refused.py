@@ -67,8 +67,6 @@ NODE: Final[Mapping[str, str]] = {
 _AT_TASKS = "write it at the tasks in it"
 BLOCK: Final[Mapping[str, str]] = {
     **NODE,
-    "loop": "write it at the tasks in it: a block is not done more than once",
-    "with_items": "write it at the tasks in it: a block is not done more than once",
     "register": _AT_TASKS,
     "until": _AT_TASKS,
     "retries": _AT_TASKS,

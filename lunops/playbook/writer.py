@@ -73,6 +73,7 @@ def _node(node: Node, play: Play) -> dict[str, Json]:
         return _task(node, play)
     return {
         **_given(name=node.name),
+        **_loop(node.loop),
         "block": [_node(each, play) for each in node.tasks],
         **_given(
             rescue=[_node(each, play) for each in node.rescue],
