@@ -21,7 +21,7 @@ from lunops.cli.printer import Printer
 from lunops.cli.run_options import Options
 from lunops.cli.watch import Watch
 from lunops.connections import Timeouts, connect
-from lunops.errors import InputError, PlaybookError
+from lunops.errors import InputError, LunopsError, PlaybookError
 from lunops.model import Host, Json, RunResult
 from lunops.play import journal_file
 from lunops.play.engine import run_playbook
@@ -253,14 +253,25 @@ def _refuse_unwritable(options: Options) -> None:
 def write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
     """Write the files that were asked for: JUnit XML, and the heads that failed."""
     if options.junit is not None:
-        options.junit.write_text(recap.junit(recap.masked_run(result, _mask(inputs))), "utf-8")
+        _write(options.junit, recap.junit(recap.masked_run(result, _mask(inputs))))
     path = options.retry_file
     if path is None and options.retry_files:
         path = inputs.path.with_suffix(".retry")
     if path is not None:
         bad = {task.head for task in result.tasks if task.status.is_bad and not (task.is_ignored or task.is_rescued)}
         if bad:
-            path.write_text("".join(f"{head}\n" for head in result.heads if head in bad), "utf-8")
+            _write(path, "".join(f"{head}\n" for head in result.heads if head in bad))
             print(f"lunops: to run it again there: --limit @{path}", file=sys.stderr)
         elif path.exists():
             path.unlink()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise LunopsError(
+            f"this could not be written: {error.strerror}",
+            where=str(path),
+            fix="name a file in a folder that is there and may be written to; the run itself is over",
+        ) from error
