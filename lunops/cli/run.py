@@ -58,7 +58,12 @@ def carry_out(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], 
     _refuse_unwritable(options)
     journal = None
     if not options.check:
-        journal = _journal(inputs, options, recalled or {})
+        journal = FileJournal(
+            _runs() / f"{_name(inputs, options)}.jsonl",
+            _journal_head(inputs, options),
+            recalled=recalled or {},
+            is_secret=inputs.mask.finds,
+        )
     cancelled = threading.Event()
     result = None
     try:
@@ -166,20 +171,6 @@ def _lists(options: Options) -> int:
 
 def _runs() -> Path:
     return journal_file.folder(os.environ)
-
-
-def _journal(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], Any]) -> FileJournal:
-    path = _runs() / f"{_name(inputs, options)}.jsonl"
-    try:
-        return FileJournal(
-            path,
-            _journal_head(inputs, options),
-            recalled=recalled,
-            is_secret=inputs.mask.finds,
-        )
-    except OSError as error:
-        fix = "set XDG_STATE_HOME to a folder that you may write to"
-        raise InputError(f"the journal cannot be written: {error.strerror}", where=str(path), fix=fix) from error
 
 
 def _name(inputs: Inputs, options: Options) -> str:
