@@ -38,7 +38,7 @@ def check_run(inputs: Inputs, options: Options, *, shown: bool) -> Checked:
     """Do a check run, printed or not; `inputs` are those of the run that it stands for."""
     options = replace(options, check=True, diff=True)
     inputs = replace(inputs, said={**inputs.said, "ansible_check_mode": True, "ansible_diff_mode": True})
-    watch = Watch(inputs.prepared.plan, connector(options))
+    watch = Watch(inputs.prepared.plan, connector(inputs, options))
     cancelled = threading.Event()
     with interruptible(cancelled):
         how = perform if shown else quietly
@@ -71,7 +71,7 @@ def look(
             mine.datasets |= {name for name in state.datasets if MASKED not in name}
             mine.targets |= {name for name in state.targets if MASKED not in name}
     hosts = {head: known.get(head) or inputs.inventory.host(head) for head in touched}
-    found, result = ask(hosts, touched, connect=connector(options), forks=options.forks)
+    found, result = ask(hosts, touched, connect=connector(inputs, options), forks=options.forks)
     return {head: HeadState.model_validate(checked.mask.value(state.model_dump())) for head, state in found.items()}, (
         result
     )
