@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -273,6 +276,27 @@ def test_without_a_terminal_and_yes_nothing_is_run(site: Site, capsys: pytest.Ca
     assert run(["apply", "p.json"]) == 5
     assert "add --yes" in capsys.readouterr().err
     assert site.state() == before
+
+
+@pytest.mark.parametrize(("answer", "code", "count"), [("n", 8, 0), ("y", 0, 2)])
+def test_on_a_terminal_it_shows_what_it_will_do_and_asks(answer: str, code: int, count: int, site: Site) -> None:
+    assert site.plan() == 0
+    ours, theirs = os.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "lunops", "apply", "p.json"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+
+    assert done.returncode == code, done.stderr
+    assert done.stdout.index("zfs clone tank/images/golden@1 tank/nodes/n1") < done.stdout.index("do this?")
+    assert len(volumes(site)) == count
 
 
 # not saved

@@ -15,7 +15,7 @@ from tests.lab.access import Access
 from tests.operations.bench import ISCSI
 from tests.support.service import LUNOPS
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 COUNT = 3
 IQN = "iqn.2024-01.org.example:saved.n{}"
@@ -58,7 +58,9 @@ class Plans:
 
     def state(self) -> list[str]:
         """Return the head's datasets and targets of these plans."""
-        script = f"zfs list -H -o name,guid -t all; ls {ISCSI}; cat /etc/rtslib-fb-target/saveconfig.json || true"
+        script = (
+            f"zfs list -H -o name,guid -t all; ls {ISCSI} || true; cat /etc/rtslib-fb-target/saveconfig.json || true"
+        )
         return [line for line in self.eyes.shell(script).splitlines() if "saved" in line]
 
 
