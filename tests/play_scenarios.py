@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -80,7 +81,7 @@ class Scenario:
         """Return what is on the heads: what is in their pools beside the image that each has, and their targets."""
         lines = ["", "ON THE HEADS"]
         for name, host in self._hosts().items():
-            if host.state is not None and host.state.exists():
+            if host.state is not None:
                 lines.append(f"{name}:")
                 self._on(name, lambda head: lines.extend(_told(head)))
         return "\n".join(lines) + "\n"
@@ -107,10 +108,12 @@ def steady(text: str, folder: Path) -> str:
         if not is_times:
             lines.append(line)
     text = "\n".join(lines)
-    text = text.replace(str(folder), "FOLDER")
+    text = text.replace(str(folder), "FOLDER").replace(sys.executable, "PYTHON")
     text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*\S*", "TIME", text)
+    text = re.sub(r"\.\d{4}-\d\d-\d\d@[\d:]+~", ".TIME~", text)
     text = re.sub(r"\b\d+\.\d+ ?s\b( \([^)]*\))?", "#s", text)
+    text = re.sub(r"(?<!,) in #s", "", text)  # what was quick is told without
     text = re.sub(r"\*{4,}", "****", text)
     return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
 

@@ -10,6 +10,7 @@ from lunops.errors import InputError, LunopsError, NotYetKnownError
 from lunops.model import Host, ItemResult, Json, Status, TaskResult, Times
 from lunops.modules import MODULES, Context
 from lunops.planner.expand import Wanted, expand, unique
+from lunops.planner.in_check import in_check
 from lunops.planner.results import condition, is_enough, judged, registered, skipped, status_of
 from lunops.planner.task import make_task
 from lunops.play import actions
@@ -195,6 +196,7 @@ class TaskOnHead:
             run=self._run.options.run,
             is_handler=self._is_handler,
         )
+        task = replace(task, is_handler=self._is_handler)
         without = frozenset(item.key for item in items if self._has_failed(item.key))
         result = self._run.reach.run(host, task, owner=self._head.name, without=without, check=way.check)
         self._times.append(result.times)
@@ -203,6 +205,9 @@ class TaskOnHead:
         if any(item.made for item in result.items):
             self._made.append(Made(host=host.name, become=host.become, become_user=host.become_user, result=result))
         by_key = {item.key: item for item in result.items}
+        by_key |= {key: replace(by_key[key], data={"skip_reason": "it has failed before"}) for key in without}
+        if way.check:
+            by_key |= {item.key: in_check(task.module, item, by_key[item.key], self._run.would) for item in items}
         return [replace(by_key[each.item.key], label=each.label) for each in wanted if each.item is not None]
 
     def _has_failed(self, key: str) -> bool:

@@ -57,6 +57,7 @@ class RunState:
     numbers: Mapping[str, int]  # a task's id → its number, from 1, through all plays
     begun: float = field(default_factory=time.monotonic)
     is_stopped: bool = False  # nothing more is begun, on any head
+    would: dict[str, bool] = field(default_factory=dict)  # in check mode: see lunops.planner.in_check
 
     def now_s(self) -> float:
         """Return the seconds since the run began."""

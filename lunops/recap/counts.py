@@ -103,6 +103,8 @@ def _items_text(result: RunResult) -> str:
     ended: dict[tuple[str, str, str], set[Status]] = {}
     for task in result.tasks:
         forgiven = task.is_ignored or task.is_rescued
+        if not task.items and task.status.is_bad and not forgiven:
+            ended.setdefault((task.head, task.task_id, ""), set()).add(task.status)  # it did not come to its items
         for item in task.items:
             status = Status.OK if forgiven and item.status.is_bad else item.status
             of_task = task.task_id if task.no_log or item.key in ("", HEAD, task.head, task.delegate) else ""
