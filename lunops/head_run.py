@@ -131,10 +131,12 @@ class HeadRun:
         check: bool = False,
         waited_s: float = 0.0,
         for_lio: bool = False,
+        peers: Mapping[str, Host] | None = None,
     ) -> None:
         """Remember how to get there; `waited_s` is how long the head waited for its turn, part of its first task.
 
-        `for_lio`: LIO work is among the tasks, so that on a wedged head not even the first one is begun.
+        `for_lio`: LIO work is among the tasks, so that on a wedged head not even the first one is begun. `peers`: other
+        heads on which something may have been made before this run of the tasks; its own it comes to know.
         """
         self._host = host
         self._connect = connect
@@ -147,7 +149,7 @@ class HeadRun:
         self._is_broken = False  # the session is of no more use
         self._cancelled = threading.Event()
         self._relay = Relay(host, connect)
-        self._peers: dict[str, Host] = {}  # the other heads of the tasks so far
+        self._peers = dict(peers or {})  # the other heads of the tasks so far
 
     def task(self, task: Task, *, without: frozenset[str], check: bool | None = None) -> TaskResult:
         """Do a task; items whose key is in `without` end as skipped, and are not sent.

@@ -80,6 +80,7 @@ class Task:
     timeout_s: float = 600.0
     play: int = 0  # the place in the playbook of the play that it is of
     run: str = ""  # whose work it is: the head knows while it is at work
+    is_handler: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

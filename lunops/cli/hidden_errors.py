@@ -38,7 +38,7 @@ def masked_errors(mask: Mask) -> Iterator[None]:
         error.what, error.where, error.fix = (mask.text(each) for each in (error.what, error.where, error.fix))
         error.args = (error.what,)
         raise
-    except (click.ClickException, click.Abort, BrokenPipeError):
+    except (MaskedBug, click.ClickException, click.Abort, BrokenPipeError):
         raise
     except Exception as error:
         what = mask.text(f"{type(error).__name__}: {error}")

@@ -28,7 +28,7 @@ from lunops.playbook.select import select
 from lunops.render import Templates
 from lunops.resources import FolderFiles, load_templates, playbook_folder
 from lunops.together import raise_all
-from lunops.vault_keys import KeySources, VaultReader, load_keys
+from lunops.vault_keys import KeySources, VaultReader, load_keys, read_raw
 from lunops.yaml_source import read as read_yaml
 
 
@@ -57,10 +57,11 @@ class Reader:
         self.digests: dict[str, str] = {}
 
     def text(self, path: Path) -> str:
-        found = self.vault.read_text(path)
-        # Found again whatever the file is called by the next run: a run is gone on with by its playbook's whole path.
-        self.digests[str(path.resolve())] = hashlib.sha256(found.encode()).hexdigest()
-        return found
+        data = read_raw(path)
+        # Of the file as it is on disk: a digest of what was encrypted would let a short secret be guessed. And found
+        # again whatever the file is called by the next run: a run is gone on with by its playbook's whole path.
+        self.digests[str(path.resolve())] = hashlib.sha256(data).hexdigest()
+        return self.vault.text_of(data, path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def read_book(options: Options, mask: Mask | None = None) -> Book:
     except InputError as error:
         errors.append(error)
     try:
-        inventory = _read_inventory(options, path.parent, reader)
+        inventory = read_inventory(options, path.parent, reader)
     except InputError as error:
         errors.append(error)
     raise_all(errors)
@@ -189,7 +190,8 @@ def _digests(folder: Path) -> dict[str, str]:
     return found
 
 
-def _read_inventory(options: Options, folder: Path, reader: Reader) -> Inventory:
+def read_inventory(options: Options, folder: Path | None, reader: Reader) -> Inventory:
+    """Read the inventory, with what lies beside the playbook in its folder, if there is one; raises `InputError`."""
     if not options.inventory:
         raise InventoryError(
             "there is no inventory", where="-i", fix="name it with -i FILE, LUNOPS_INVENTORY, or in lunops.toml"

@@ -20,6 +20,7 @@ from lunops.cli.interrupt import interruptible
 from lunops.cli.output import Output, wants_colour
 from lunops.cli.printer import Printer
 from lunops.cli.run_options import Options
+from lunops.cli.watch import Watch
 from lunops.connections import Timeouts, connect
 from lunops.errors import InputError, LunopsError, PlaybookError
 from lunops.mask import Mask
@@ -55,14 +56,15 @@ def _run(options: Options, mask: Mask) -> int:
     if options.resume:
         _refuse_changed(inputs, head, options.resume)
         inputs = replace(inputs, run=head["run"])  # what the run before has made is this one's
+    return carry_out(inputs, options, recalled)
+
+
+def carry_out(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], Any] | None = None) -> int:
+    """Run what was read, with journal, recap and files; return the exit code."""
+    _refuse_unwritable(options)
     journal = None
     if not options.check:
-        journal = FileJournal(
-            _runs() / f"{_name(inputs, options)}.jsonl",
-            _journal_head(inputs, options),
-            recalled=recalled,
-            is_secret=lambda value: inputs.mask.value(value) != value,
-        )
+        journal = _journal(inputs, options, recalled or {})
     cancelled = threading.Event()
     result = None
     try:
@@ -72,27 +74,34 @@ def _run(options: Options, mask: Mask) -> int:
             journal.close(_end(result, cancelled))
             if result is None or cancelled.is_set() or result.is_bad:
                 print(f"lunops: to go on from here: lunops run --resume {journal.name}", file=sys.stderr)
-    _write_files(inputs, options, result)
+    write_files(inputs, options, result)
     code = recap.exit_code(result.tasks, detailed=options.detailed_exitcode)
     return _INTERRUPTED if cancelled.is_set() else code
 
 
 def perform(
-    inputs: Inputs, options: Options, *, cancelled: threading.Event, journal: Journal | None = None
+    inputs: Inputs,
+    options: Options,
+    *,
+    cancelled: threading.Event,
+    journal: Journal | None = None,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Run what was read, and say what happens, in text or as JSON. The first Ctrl-C or TERM sets `cancelled`."""
     if options.as_json:
         with interruptible(cancelled):
-            result = quietly(inputs, options, cancelled=cancelled, journal=journal)
-        value = {**recap.as_json(recap.masked_run(result, inputs.mask.text)), "interrupted": cancelled.is_set()}
+            result = quietly(inputs, options, cancelled=cancelled, journal=journal, watch=watch)
+        value = {**recap.as_json(recap.masked_run(result, _mask(inputs))), "interrupted": cancelled.is_set()}
         print(json.dumps(inputs.mask.value(value), indent=2))
         return result
     colour = wants_colour(sys.stdout) if options.colour == "auto" else options.colour == "always"
     detail = recap.Detail.of(options.verbosity, diff=options.diff, check=options.check)
     hosts = {host.name: host for host in inputs.prepared.heads}
-    output = Output(sys.stdout, colour=colour, mask=inputs.mask.text)
+    output = Output(sys.stdout, colour=colour, mask=_mask(inputs))
     with interruptible(cancelled, output.held), Printer(output, detail, hosts=hosts) as printer:
-        result = quietly(inputs, options, cancelled=cancelled, journal=journal, observer=printer, aside=output.held)
+        result = quietly(
+            inputs, options, cancelled=cancelled, journal=journal, observer=printer, aside=output.held, watch=watch
+        )
         printer.end(result)
     return result
 
@@ -105,13 +114,16 @@ def quietly(
     journal: Journal | None = None,
     observer: PlayObserver | None = None,
     aside: Aside = nullcontext,
+    watch: Watch | None = None,
 ) -> RunResult:
-    """Run what was read, and tell the observer alone; questions are asked `aside`."""
+    """Run what was read, and tell the observer alone, and `watch`; questions are asked `aside`."""
     asking = Asking(cancelled, aside, mask=inputs.mask.text)
+    if watch is not None and observer is not None:
+        watch.observer = observer
     return run_playbook(
         inputs.prepared,
         inputs.inventory,
-        connect=_connect(inputs, options),
+        connect=connector(inputs, options) if watch is None else watch.connect,
         options=RunOptions(
             check=options.check,
             diff=options.diff,
@@ -126,16 +138,21 @@ def quietly(
         ),
         templates=inputs.templates,
         files=inputs.files,
-        observer=observer or SilentPlay(),
+        observer=watch or observer or SilentPlay(),
         journal=journal,
         cancelled=cancelled,
     )
 
 
-def _connect(inputs: Inputs, options: Options) -> Callable[[Host], Any]:
+def connector(inputs: Inputs, options: Options) -> Callable[[Host], Any]:
     """Return how heads are reached; the password of sudo is in no host but the one that is being connected to."""
     timeouts = Timeouts() if options.timeout is None else replace(Timeouts(), connect_s=options.timeout)
     return lambda host: connect(replace(host, become_password=inputs.become_password), timeouts=timeouts)
+
+
+def _mask(inputs: Inputs) -> recap.Mask:
+    """Return what masks secrets; all of them are known once everything is read, and mostly there are none."""
+    return recap.same if inputs.mask.is_empty else inputs.mask.text
 
 
 def _lists(options: Options, mask: Mask) -> int:
@@ -157,6 +174,20 @@ def _runs() -> Path:
     return journal_file.folder(os.environ)
 
 
+def _journal(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], Any]) -> FileJournal:
+    path = _runs() / f"{_name(inputs, options)}.jsonl"
+    try:
+        return FileJournal(
+            path,
+            _journal_head(inputs, options),
+            recalled=recalled,
+            is_secret=inputs.mask.finds,
+        )
+    except OSError as error:
+        fix = "set XDG_STATE_HOME to a folder that you may write to"
+        raise InputError(f"the journal cannot be written: {error.strerror}", where=str(path), fix=fix) from error
+
+
 def _name(inputs: Inputs, options: Options) -> str:
     """Return the name of the journal: that of the run, and how often it was gone on with."""
     if not options.resume:
@@ -175,9 +206,14 @@ def _journal_head(inputs: Inputs, options: Options) -> dict[str, Json]:
             for name in _RESUMED
             if (each := given[name]) is not None
         },
-        "digests": dict(inputs.digests),
+        "digests": _digests(inputs),
         "folder": str(Path.cwd()),
     }
+
+
+def _digests(inputs: Inputs) -> dict[str, Json]:
+    """Return the digest of each file by its whole path: the run before may have named it by another."""
+    return {str(Path(path).resolve()): digest for path, digest in inputs.digests.items()}
 
 
 def _resumed(options: Options, head: Json) -> Options:
@@ -194,7 +230,8 @@ def _resumed(options: Options, head: Json) -> Options:
 
 def _refuse_changed(inputs: Inputs, head: Json, run: str) -> None:
     """Refuse to go on where a file differs from what the run was begun with."""
-    changed = [path for path, digest in head["digests"].items() if inputs.digests.get(path) != digest]
+    now = _digests(inputs)
+    changed = [path for path, digest in head["digests"].items() if now.get(path) != digest]
     if changed:
         raise PlaybookError(
             f"what the run {run} was begun with has changed: {', '.join(sorted(changed))}",
@@ -211,9 +248,18 @@ def _end(result: RunResult | None, cancelled: threading.Event) -> str:
 # files
 
 
-def _write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
+def _refuse_unwritable(options: Options) -> None:
+    """Refuse files that could not be written once all is done."""
+    for option, path in (("--junit", options.junit), ("--retry-file", options.retry_file)):
+        if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
+            fix = "name a file in a folder that is there, and that you may write to"
+            raise InputError("this file cannot be written", where=f"{option} {path}", fix=fix)
+
+
+def write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
+    """Write the files that were asked for: JUnit XML, and the heads that failed."""
     if options.junit is not None:
-        _write(options.junit, recap.junit(recap.masked_run(result, inputs.mask.text)))
+        _write(options.junit, recap.junit(recap.masked_run(result, _mask(inputs))))
     path = options.retry_file
     if path is None and options.retry_files:
         path = inputs.path.with_suffix(".retry")
