@@ -12,11 +12,13 @@ import lunops
 from lunops import recap
 from lunops.cli.checked import Checked, check_run, exit_code, files_now, look, say, say_unasked, say_unknown
 from lunops.cli.heads import is_agreed
+from lunops.cli.hidden_errors import masked_errors
 from lunops.cli.inputs import read_inputs
 from lunops.cli.output import Output, wants_colour
 from lunops.cli.run import carry_out
 from lunops.cli.run_options import Options
 from lunops.errors import SavedPlanError
+from lunops.mask import Mask
 from lunops.model import Status
 from lunops.saved import compare
 from lunops.saved.model import SavedPlan, from_bytes
@@ -30,6 +32,12 @@ _ANEW = "look at it, then make the plan anew with lunops plan"
 
 def apply(options: Options, path: Path) -> int:
     """Run what was planned; return the exit code. Raises `SavedPlanError` where it is refused, and nothing ran."""
+    mask = Mask()
+    with masked_errors(mask):
+        return _apply(options, path, mask)
+
+
+def _apply(options: Options, path: Path, mask: Mask) -> int:
     saved = from_bytes(_read(path), str(path))
     if not options.yes and not sys.stdin.isatty():
         say("nothing was run: there is no terminal to ask on", fix="add --yes")
@@ -38,7 +46,7 @@ def apply(options: Options, path: Path) -> int:
         say(f"the plan was made by lunops {saved.version}, and this is {lunops.__version__}")
     _refuse("what the plan was made from has changed", _changed_files(saved.digests), saved, path)
     options = _as_saved(options, saved)
-    inputs = read_inputs(options)
+    inputs = read_inputs(options, mask)
     _refuse("what the plan was made from has changed", compare.files(saved.digests, files_now(inputs)), saved, path)
     checked = check_run(inputs, replace(options, yes=True), shown=False)
     if checked.is_interrupted:

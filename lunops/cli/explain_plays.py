@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from lunops.cli.explain import RUN_TIME, explain, names_of, origin_lines
+from lunops.cli.hidden_errors import masked_errors
 from lunops.cli.inputs import Book, Reader, read_book, read_inventory
 from lunops.cli.run_options import Options
 from lunops.cli.variables import extra_variables
@@ -35,16 +36,17 @@ _GATHER = ("facts", "setup")
 
 def explain_command(options: Options, name: str, host: str) -> int:
     """Print what a variable of a head is, and where it comes from; raises `InputError`."""
-    if options.plan is not None:
-        book = read_book(options)
-        lines, mask = explain_plays(book, name, host, _extra(options, book.reader)), book.mask
-    else:
-        mask = Mask()
-        reader = Reader(VaultReader(load_keys(options.keys or KeySources(), ask), mask))
-        inventory = read_inventory(options, None, reader)
-        lines = explain(inventory, name, host, extra=_extra(options, reader))
-    for line in lines:
-        click.echo(mask.text(line))
+    mask = Mask()
+    with masked_errors(mask):
+        if options.plan is not None:
+            book = read_book(options, mask)
+            lines = explain_plays(book, name, host, _extra(options, book.reader))
+        else:
+            reader = Reader(VaultReader(load_keys(options.keys or KeySources(), ask), mask))
+            inventory = read_inventory(options, None, reader)
+            lines = explain(inventory, name, host, extra=_extra(options, reader))
+        for line in lines:
+            click.echo(mask.text(line))
     return 0
 
 

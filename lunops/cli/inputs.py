@@ -81,9 +81,9 @@ class Book:
         return hosts if self.limit is None else [name for name in hosts if name in self.limit]
 
 
-def read_book(options: Options) -> Book:
-    """Read playbook and inventory; raises `InputError`."""
-    mask = Mask()
+def read_book(options: Options, mask: Mask | None = None) -> Book:
+    """Read playbook and inventory; raises `InputError`. What was encrypted is added to the mask."""
+    mask = Mask() if mask is None else mask
     reader = Reader(VaultReader(load_keys(options.keys or KeySources(), ask), mask))
     if options.plan is None:
         raise PlaybookError("there is no playbook", fix="name one: a file, or one that ships with lunops")
@@ -108,9 +108,9 @@ def read_book(options: Options) -> Book:
     return Book(path=path, playbook=chosen, inventory=inventory, limit=limit, mask=mask, reader=reader)
 
 
-def read_inputs(options: Options) -> Inputs:
+def read_inputs(options: Options, mask: Mask | None = None) -> Inputs:
     """Read all, and fill in what can be filled in; raises `InputError` with every error, and then nothing runs."""
-    book = read_book(options)
+    book = read_book(options, mask)
     folder = book.path.parent
     reader = book.reader
     extra = extra_variables(options.extra_vars, reader.text, reader.vault.reveal)

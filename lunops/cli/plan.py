@@ -19,11 +19,13 @@ from lunops.cli.checked import (
     secret_words,
 )
 from lunops.cli.files import write_atomically
+from lunops.cli.hidden_errors import masked_errors
 from lunops.cli.inputs import Inputs, read_inputs
 from lunops.cli.run import write_files
 from lunops.cli.run_options import Options
 from lunops.cli.variables import extra_variables
 from lunops.errors import SavedPlanError
+from lunops.mask import Mask
 from lunops.saved.model import HeadState, SavedOptions, SavedPlan, to_text
 from lunops.saved.outcome import unknown
 
@@ -32,9 +34,15 @@ _INTERRUPTED = 99
 
 def plan(options: Options, output: Path) -> int:
     """Show what a run would do and save it; return the exit code. Where anything failed, nothing is saved."""
+    mask = Mask()
+    with masked_errors(mask):
+        return _plan(options, output, mask)
+
+
+def _plan(options: Options, output: Path, mask: Mask) -> int:
     if output.exists() and not output.is_file():
         raise SavedPlanError("this is no file", where=str(output), fix="name a file, or one that is not there yet")
-    inputs = read_inputs(options)
+    inputs = read_inputs(options, mask)
     checked = check_run(inputs, options, shown=True)
     write_files(inputs, options, checked.result)
     if checked.is_interrupted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 
 from lunops.cli.output import Output
@@ -101,10 +102,13 @@ class Printer:
         if self._detail.everything:
             for head in heads:
                 if host := self._hosts.get(head):
-                    yield Line(text=f"<{clean(head)}> {clean(connection_text(host))}", tone=Tone.ASIDE)
+                    yield Line(
+                        text=f"<{clean(head)}> {clean(self._output.mask(connection_text(host)))}", tone=Tone.ASIDE
+                    )
 
     def task_started(self, head: str, task: Task) -> None:
         """Print the task's heading, unless other heads are in the middle of another task."""
+        task = replace(task, name=self._output.mask(task.name))  # before it is cut or cleaned for the passing line
         with self._lock:
             self._settle(task.id)
             self._at_work.setdefault(task.id, set()).add(head)
@@ -114,13 +118,14 @@ class Printer:
 
     def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
         """Count it; items are told with their task."""
+        item = replace(item, key=self._output.mask(item.key))
         with self._lock:
             self._progress.item_ended(head, task, item)
 
     def progress(self, head: str, task: Task, item_key: str, done_bytes: int, total_bytes: int) -> None:
         """Remember how far an item is, for the passing line."""
         with self._lock:
-            self._progress.moved(head, task, item_key, done_bytes, total_bytes, self._now())
+            self._progress.moved(head, task, self._output.mask(item_key), done_bytes, total_bytes, self._now())
 
     def retrying(self, head: str, task_name: str, attempt: int, of: int) -> None:
         """Say that an attempt failed, and how many are left."""

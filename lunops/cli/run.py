@@ -14,6 +14,7 @@ from typing import Any
 
 from lunops import recap
 from lunops.cli.asking import Aside, Asking
+from lunops.cli.hidden_errors import masked_errors
 from lunops.cli.inputs import Inputs, read_book, read_inputs
 from lunops.cli.interrupt import interruptible
 from lunops.cli.output import Output, wants_colour
@@ -22,6 +23,7 @@ from lunops.cli.run_options import Options
 from lunops.cli.watch import Watch
 from lunops.connections import Timeouts, connect
 from lunops.errors import InputError, LunopsError, PlaybookError
+from lunops.mask import Mask
 from lunops.model import Host, Json, RunResult
 from lunops.play import journal_file
 from lunops.play.engine import run_playbook
@@ -37,8 +39,12 @@ _RESUMED = ("plan", "inventory", "limit", "extra_vars", "tags", "skip_tags", "st
 
 def run(options: Options) -> int:
     """Run a playbook; return the exit code. Raises `InputError` if anything is invalid, and then nothing ran."""
-    if options.lists:
-        return _lists(options)
+    mask = Mask()
+    with masked_errors(mask):
+        return _lists(options, mask) if options.lists else _run(options, mask)
+
+
+def _run(options: Options, mask: Mask) -> int:
     if options.step and not sys.stdin.isatty():
         raise InputError("it asks on a terminal, and there is none", where="--step", fix="leave it out")
     recalled: dict[tuple[str, str], Any] = {}
@@ -46,7 +52,7 @@ def run(options: Options) -> int:
     if options.resume:
         head, recalled = journal_file.read(_runs(), options.resume)
         options = _resumed(options, head)
-    inputs = read_inputs(options)
+    inputs = read_inputs(options, mask)
     if options.resume:
         _refuse_changed(inputs, head, options.resume)
         inputs = replace(inputs, run=head["run"])  # what the run before has made is this one's
@@ -154,14 +160,14 @@ def _mask(inputs: Inputs) -> recap.Mask:
     return recap.same if inputs.mask.is_empty else inputs.mask.text
 
 
-def _lists(options: Options) -> int:
+def _lists(options: Options, mask: Mask) -> int:
     """Tell what was asked for, and run nothing."""
-    book = read_book(options)
+    book = read_book(options, mask)
     if options.list_tasks or options.list_tags or options.list_hosts:
         heads = book.heads_of if options.list_hosts else None
         print(listing_text(book.playbook, tasks=options.list_tasks, tags=options.list_tags, heads=heads))
     else:
-        read_inputs(options)
+        read_inputs(options, mask)
         print(f"\nplaybook: {book.path}: no error was found")
     return 0
 

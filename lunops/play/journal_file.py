@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import IO
 
-from lunops.errors import LunopsError, PlaybookError
+from lunops.errors import PlaybookError
 from lunops.model import ItemResult, Json, Status, TaskResult, Times
 from lunops.near import hint
 from lunops.play.journal import Journal
@@ -44,15 +44,8 @@ class FileJournal(Journal):
         self._is_secret = is_secret
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise LunopsError(
-                f"the journal of this run cannot be written: {error.strerror}",
-                where=str(path),
-                fix="let XDG_STATE_HOME name a folder that may be written to",
-            ) from error
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
         self._file: IO[str] = os.fdopen(handle, "w", encoding="utf-8")
         self._write({"version": _VERSION, **head})
         self._thread = threading.Thread(target=self._sync, daemon=True)
