@@ -187,6 +187,25 @@ def test_a_variable_that_is_missing_or_wrong_is_told_before_anything_is_run(
     assert not (site.folder / "h1.sim.locks").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("provision-nodes.yml", PROVISION),
+        ("take-down-nodes.yml", {"nodes": "n1", "where": "p1/nodes", "wwn_prefix": PREFIX}),
+        ("refresh-nodes.yml", REFRESH),
+        ("resize-nodes.yml", {"nodes": "n1", "where": "p1/nodes", "size": "1G"}),
+        ("snapshot-image.yml", {"images": GOLDEN, "name": "2"}),
+        ("replicate-image.yml", {"image": f"{GOLDEN}@1"}),
+    ],
+)
+def test_a_limit_that_leaves_out_the_head_that_is_meant_is_an_error(
+    site: Site, name: str, given: Mapping[str, Any]
+) -> None:
+    value = site.play(name, given, "--limit", "h2", code=2)
+
+    assert "--limit must not leave out" in errors(value)
+
+
 # -- provision and take down ----------------------------------------------------------------------------------
 
 
