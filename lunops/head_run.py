@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+from lunops.connections.elevation import refuse_without_root
 from lunops.connections.pipe import Pipe
 from lunops.errors import HeadError, UnreachableError, WedgedError
 from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times
@@ -130,10 +131,12 @@ class HeadRun:
         check: bool = False,
         waited_s: float = 0.0,
         for_lio: bool = False,
+        peers: Mapping[str, Host] | None = None,
     ) -> None:
         """Remember how to get there; `waited_s` is how long the head waited for its turn, part of its first task.
 
-        `for_lio`: LIO work is among the tasks, so that on a wedged head not even the first one is begun.
+        `for_lio`: LIO work is among the tasks, so that on a wedged head not even the first one is begun. `peers`: other
+        heads on which something may have been made before this run of the tasks; its own it comes to know.
         """
         self._host = host
         self._connect = connect
@@ -146,7 +149,7 @@ class HeadRun:
         self._is_broken = False  # the session is of no more use
         self._cancelled = threading.Event()
         self._relay = Relay(host, connect)
-        self._peers: dict[str, Host] = {}  # the other heads of the tasks so far
+        self._peers = dict(peers or {})  # the other heads of the tasks so far
 
     def task(self, task: Task, *, without: frozenset[str], check: bool | None = None) -> TaskResult:
         """Do a task; items whose key is in `without` end as skipped, and are not sent.
@@ -283,6 +286,7 @@ class HeadRun:
             self._observer.item_ended(self._host.name, task, item)
 
         try:
+            refuse_without_root(self._host, task.module)
             session = self._open()
             if task.module == SOURCE:
                 answer = self._relay.run(

@@ -58,6 +58,7 @@ class Printer:
         self._placed = ""  # the task whose place was told
         self._at_work: dict[str, set[str]] = {}  # the heads that are in the middle of a task
         self._waiting: dict[str, list[TaskResult]] = {}  # what is told when all heads have ended a task
+        self._untold: dict[str, set[str]] = {}  # the heads that have not ended it
         self._over = threading.Event()
         self._ticker: threading.Thread | None = None
 
@@ -109,7 +110,7 @@ class Printer:
             self._at_work.setdefault(task.id, set()).add(head)
             self._progress.task_started(head, task, self._now())
             if len(self._at_work) == 1 and not self._waiting and self._titled != task.id:
-                self._title(task.name, task.id, is_handler=False)
+                self._title(task.name, task.id, is_handler=task.is_handler)
 
     def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
         """Count it; items are told with their task."""
@@ -140,8 +141,9 @@ class Printer:
             if not at_work:
                 self._at_work.pop(result.task_id, None)
             self._waiting.setdefault(result.task_id, []).append(result)
-            told = {each.head for each in self._waiting[result.task_id]}
-            if len(self._heads) <= self._detail.many or self._heads <= told:
+            untold = self._untold.setdefault(result.task_id, set(self._heads))
+            untold.discard(result.head)
+            if len(self._heads) <= self._detail.many or not untold:
                 self._tell(result.task_id)
 
     def end(self, result: RunResult) -> None:
@@ -163,6 +165,7 @@ class Printer:
 
     def _tell(self, task_id: str) -> None:
         results = self._waiting.pop(task_id)
+        self._untold.pop(task_id, None)
         first = results[0]
         if self._titled != task_id:
             self._title(first.name, task_id, is_handler=first.is_handler)

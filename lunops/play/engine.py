@@ -7,7 +7,7 @@ So a block's `rescue` gets those that failed in its tasks, and its `always` ever
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from lunops.errors import LunopsError
@@ -29,6 +29,7 @@ from lunops.play.state import Done, Head
 from lunops.play.undoing import Undoing
 from lunops.playbook.model import FREE, UNDO, Block, Node, Play, TaskSpec
 from lunops.playbook.walk import numbers, tasks_of
+from lunops.recap import UNDO as TAKE_BACK
 from lunops.render import Templates
 
 _ONCE = frozenset({"pause"})  # modules that are done once for all heads
@@ -61,6 +62,7 @@ def run_playbook(
         check=options.check,
         is_stopped=lambda: run.is_over(),
         for_lio=lambda: any(_is_lio(spec) for play in playbook.plays for spec in tasks_of(play)),
+        hosts=inventory.hosts,
     )
     run = RunState(
         playbook=playbook,
@@ -85,9 +87,13 @@ def run_playbook(
     )
     try:
         _Engine(run, prepared, journal or Journal()).plays()
-    finally:
+    except KeyboardInterrupt:
+        raise  # at once: the agents end what runs when they see the end of this process
+    except BaseException:
         reach.close()
-        run.forks.close()
+        raise
+    reach.close()
+    run.forks.close()
     return RunResult(
         plan=playbook.name,
         check=options.check,
@@ -108,7 +114,7 @@ class _Engine:
         self._run = run
         self._prepared = prepared
         self._journal = journal
-        self._undoing = Undoing(run, prepared)
+        self._undoing = Undoing(run, prepared, journal)
         self._asks = run.options.step is not None
 
     def plays(self) -> None:
@@ -137,15 +143,17 @@ class _Engine:
             number=number,
             variables=self._prepared.variables_of(number),
             all_heads=tuple(host.name for host in chosen if not self._run.heads[host.name].is_failed),
+            before={head.name: len(head.results) for head in heads},
         )
         goes_on = True
         view = self._run.view(state, heads[0])
         serial = [self._run.expressions.value(each, view, play.place("serial")) for each in play.serial]
-        for place, batch in enumerate(batches(heads, serial, play.place("serial"))):
+        for batch in batches(heads, serial, play.place("serial")):
             for head in batch:
                 head.has_left = False
                 head.notified.clear()
-            state.batch, state.batch_number, state.flushes = batch, place, 0
+                head.flushes = 0
+            state.batch = batch
             self._run.observer.play_started(play.name, tuple(head.name for head in batch), number)
             self._batch(state)
             lost = [head for head in batch if head.is_failed or head.is_unreachable]
@@ -170,9 +178,8 @@ class _Engine:
 
     def _through(self, play: PlayState, nodes: Sequence[Node], heads: Sequence[Head]) -> None:
         lost = self._nodes(play, nodes, heads, guarded=False)
-        for head in heads:
-            # One that was lost within a rescue's reach, which is not for it.
-            head.is_failed = head.is_failed or (head.name in lost and head.is_unreachable)
+        # Those too that were lost within a rescue's reach, which is not for them.
+        self._gone(play, [head for head in heads if head.is_unreachable], lost, guarded=False)
         self._flush(play, heads, guarded=False)
 
     # nodes: each gives the names of the heads that cannot go on
@@ -198,9 +205,9 @@ class _Engine:
             try:
                 turns[head.name] = elements(block.loop, self._run.view(play, head), self._run.expressions, block.where)
             except LunopsError as error:
-                self._noted(play, head, _no_loop(play, block, head, error, self._run.now_s()))
+                self._noted(head, _no_loop(play, block, head, error, self._run.now_s()))
                 lost.add(head.name)
-        self._gone(heads, lost, guarded=guarded)
+        self._gone(play, heads, lost, guarded=guarded)
         for turn in range(max((len(each) for each in turns.values()), default=0)):
             going = [head for head in heads if head.name not in lost and turn < len(turns[head.name])]
             before = [(head, head.around, head.trail) for head in going]
@@ -213,14 +220,15 @@ class _Engine:
         return lost
 
     def _parts(self, play: PlayState, block: Block, heads: Sequence[Head], *, guarded: bool) -> set[str]:
+        before = {head.name: (len(head.results), frozenset(head.failed_keys)) for head in heads}
         lost = self._nodes(play, block.tasks, heads, guarded=guarded or bool(block.rescue))
-        if block.rescue and not play.is_over:
+        if block.rescue and not play.is_over and not self._run.is_over():
             for_rescue = [
                 head for head in heads if head.name in lost and (block.rescue_unreachable or not head.is_unreachable)
             ]
             if for_rescue:
                 for head in for_rescue:
-                    self._rescue(head)
+                    self._rescue(head, *before[head.name])
                     head.learnt.said |= head.failure
                 lost -= {head.name for head in for_rescue}
                 lost |= self._nodes(play, block.rescue, for_rescue, guarded=guarded)
@@ -229,16 +237,14 @@ class _Engine:
             lost |= self._nodes(play, block.always, reachable, guarded=guarded)
         return lost
 
-    def _rescue(self, head: Head) -> None:
-        """Let a head go on in a rescue: what failed counts as rescued, and it takes tasks again."""
+    def _rescue(self, head: Head, place: int, failed_keys: Set[str]) -> None:
+        """Let a head go on in a rescue: what failed in the block is rescued, its LUNs are for the rescue to mend."""
         head.is_unreachable = False
-        self._run.reach.revive(head.name)
-        for place in range(len(head.results) - 1, -1, -1):
-            result = head.results[place]
-            if result.status.is_bad and not (result.is_ignored or result.is_rescued):
-                head.results[place] = replace(result, is_rescued=True)
-                head.failed_keys -= {item.key for item in result.items if item.status.is_bad}  # the rescue is for them
-                break
+        head.failed_keys = set(failed_keys)
+        for at in range(place, len(head.results)):
+            result = head.results[at]
+            if result.status.is_bad and not result.is_ignored and result.module != TAKE_BACK:
+                head.results[at] = replace(result, is_rescued=True)
 
     def _task(
         self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], *, guarded: bool, is_handler: bool = False
@@ -248,32 +254,42 @@ class _Engine:
         if self._asks and not self._is_wanted(spec):
             return set()
         name = self._name(play, spec, heads[0])
-        place = f"{spec.id}@{play.batch_number}" + f"/{play.flushes}" * is_handler
         once = spec.module in _ONCE or self._is_once(play, spec, heads[0])
         asked_s = self._run.now_s()
 
+        def turn(head: Head) -> str:
+            return spec.id + f"/{head.flushes}" * is_handler + head.trail
+
         def do(head: Head) -> Done:
-            key = place + head.trail
-            remembered = self._journal.recall(head.name, key)
-            if remembered is not None:
-                return remembered
-            task = TaskOnHead(self._run, play, spec, head, name=name, is_handler=is_handler, asked_s=asked_s)
-            done = task.do()
-            self._journal.note(head.name, key, done)
+            done = self._journal.recall(head.name, turn(head))
+            if done is None:
+                task = TaskOnHead(self._run, play, spec, head, name=name, is_handler=is_handler, asked_s=asked_s)
+                done = task.do()
+                self._journal.note(head.name, turn(head), done)
+            for made in done.made:
+                self._run.reach.keep(head.name, turn(head), made)
+            return done
+
+        def noted(head: Head, done: Done) -> Done:
+            play.begun.setdefault(head.name, set()).add(spec.id + head.trail)
+            self._noted(head, done)
+            if self._is_lost(done, guarded):
+                self._undoing.task_failed(play, spec, turn(head), head, done.result, guarded=guarded)
             return done
 
         if once:
-            return self._once(play, heads, do, guarded=guarded)
+            return self._once(play, heads, do, noted, guarded=guarded)
         most = self._throttle(play, spec, heads[0])
-        found = self._run.forks.each(heads, lambda head: self._noted(play, head, do(head)), most=most)
+        found = self._run.forks.each(heads, lambda head: noted(head, do(head)), most=most)
         lost = {head.name for head, done in zip(heads, found, strict=True) if self._is_lost(done, guarded)}
-        return self._gone(heads, self._spread(play, spec, heads, lost), guarded=guarded)
+        return self._gone(play, heads, self._spread(play, spec, heads, lost, guarded=guarded), guarded=guarded)
 
     def _once(
         self,
         play: PlayState,
         heads: Sequence[Head],
         do: Callable[[Head], Done],
+        noted: Callable[[Head, Done], Done],
         *,
         guarded: bool,
     ) -> set[str]:
@@ -282,7 +298,7 @@ class _Engine:
             done = self._run.forks.each([head], do)[0]
             if done.result.status is not Status.SKIPPED or place == len(heads) - 1:
                 break
-        self._noted(play, head, done)
+        noted(head, done)
         for other in heads:
             if other is not head:
                 other.learnt.said |= done.effects.said
@@ -292,13 +308,14 @@ class _Engine:
             return set()
         for other in heads:
             other.failure = dict(done.failure)
-        return self._gone(heads, {each.name for each in heads}, guarded=guarded)
+        return self._gone(play, heads, {each.name for each in heads}, guarded=guarded)
 
-    def _gone(self, heads: Sequence[Head], lost: set[str], *, guarded: bool) -> set[str]:
+    def _gone(self, play: PlayState, heads: Sequence[Head], lost: set[str], *, guarded: bool) -> set[str]:
         """Mark the heads that have left the run, where no rescue is for them; return the names as they are."""
         for head in heads:
             if head.name in lost and not guarded:
                 head.is_failed = True
+                play.lost.add(head.name)
         return lost
 
     def _is_lost(self, done: Done, guarded: bool) -> bool:
@@ -306,7 +323,7 @@ class _Engine:
         result = done.result
         return done.stops or (guarded and result.status.is_bad and not result.is_ignored)
 
-    def _noted(self, play: PlayState, head: Head, done: Done) -> Done:
+    def _noted(self, head: Head, done: Done) -> None:
         """Take in what a task brought, and tell of it."""
         result = done.result
         head.results.append(result)
@@ -317,14 +334,11 @@ class _Engine:
             head.failed_keys |= {item.key for item in result.items if item.status.is_bad}
             head.failure = dict(done.failure)
             head.is_unreachable = head.is_unreachable or result.status is Status.UNREACHABLE
-        elif result.status is Status.UNREACHABLE:
-            self._run.reach.revive(head.name)  # ignored: it is tried again with the next task
         self._run.observer.task_ended(result)
-        if done.stops:
-            self._undoing.task_failed(play, head, result)
-        return done
 
-    def _spread(self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], lost: set[str]) -> set[str]:
+    def _spread(
+        self, play: PlayState, spec: TaskSpec, heads: Sequence[Head], lost: set[str], *, guarded: bool
+    ) -> set[str]:
         """Return who cannot go on, where the failure of some is that of all."""
         if not lost:
             return lost
@@ -335,12 +349,11 @@ class _Engine:
             fatal = bool(self._run.expressions.value(fatal, view, spec.place("any_errors_fatal")))
         most = play.play.max_fail_percentage
         gone = {head.name for head in play.batch if head.is_failed or head.is_unreachable} | lost
-        if most is not None and 100 * len(gone) / len(play.batch) > most:
+        if most is not None and not guarded and 100 * len(gone) / len(play.batch) > most:
             self._run.observer.note(
                 f"{len(gone)} of {len(play.batch)} heads failed, more than {most:g} %: the play {play.play.name!r} ends"
             )
-            for head in play.batch:
-                head.is_failed = True
+            self._gone(play, play.batch, {head.name for head in play.batch}, guarded=False)
             play.is_over = True
             return everyone
         return everyone if fatal else lost
@@ -349,7 +362,8 @@ class _Engine:
 
     def _flush(self, play: PlayState, heads: Sequence[Head], *, guarded: bool) -> set[str]:
         """Run the handlers that were notified, in the order in which they are defined."""
-        play.flushes += 1
+        for head in heads:
+            head.flushes += 1
         forced = play.play.force_handlers or self._run.options.force_handlers
         lost: set[str] = set()
         while True:  # again for those that a handler notified which stands behind them
@@ -395,7 +409,6 @@ class _Engine:
                 if head.is_failed:
                     head.is_failed = head.is_unreachable = False
                     head.has_left = True
-                    self._run.reach.revive(head.name)
         elif action == "reset_connection":
             for head in going:
                 self._run.reach.reset(head.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from lunops.play.state import Done
 
 
@@ -15,3 +17,6 @@ class Journal:
 
     def note(self, head: str, key: str, done: Done) -> None:
         """Write down what a task has done for a head."""
+
+    def undone(self, head: str, keys: Set[str]) -> None:
+        """Write down that what was made for the items of these keys was taken back: it is to be done again."""

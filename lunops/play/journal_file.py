@@ -11,20 +11,19 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import IO
 
-from lunops.errors import PlaybookError
+from lunops.errors import LunopsError, PlaybookError
 from lunops.model import ItemResult, Json, Status, TaskResult, Times
 from lunops.near import hint
 from lunops.play.journal import Journal
-from lunops.play.state import Done, Effects
+from lunops.play.state import Done, Effects, Made
 
-_KEPT = 50  # journals; the oldest go
+KEPT = 50  # journals; the oldest go
 _SYNC_S = 0.05
-_VERSION = 1
+_VERSION = 2
 INTERRUPTED, FAILED, DONE = "interrupted", "failed", "done"
 
 
@@ -41,14 +40,20 @@ class FileJournal(Journal):
     ) -> None:
         """Begin the file, for its owner alone; `head` says what is run."""
         self.name = path.stem  # what --resume is given
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._recalled = dict(recalled or {})
         self._is_secret = is_secret
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._file: IO[str] = os.fdopen(
-            os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise LunopsError(
+                f"the journal of this run cannot be written: {error.strerror}",
+                where=str(path),
+                fix="let XDG_STATE_HOME name a folder that may be written to",
+            ) from error
+        self._file: IO[str] = os.fdopen(handle, "w", encoding="utf-8")
         self._write({"version": _VERSION, **head})
         self._thread = threading.Thread(target=self._sync, daemon=True)
         self._thread.start()
@@ -62,15 +67,23 @@ class FileJournal(Journal):
         return done
 
     def note(self, head: str, key: str, done: Done) -> None:
-        """Write down what a task has done, if it went well, and holds no secret."""
-        if done.result.status.is_bad and not done.result.is_ignored:
+        """Write down what a task has done, if it went well, left nothing out, and holds no secret."""
+        if (done.result.status.is_bad and not done.result.is_ignored) or not done.is_whole:
             return
         if done.result.status is Status.UNKNOWN:
             return
-        line = {"head": head, "key": key, **_as_json(done)}
-        if done.result.no_log or self._is_secret(line):
+        if done.result.no_log:
             return
-        self._write(line)
+        try:
+            line = json.loads(_line({"head": head, "key": key, **_as_json(done)}))
+        except (TypeError, ValueError):
+            return  # a value that JSON does not hold could not be given back as it was
+        if not self._is_secret(line):
+            self._write(line)
+
+    def undone(self, head: str, keys: Set[str]) -> None:
+        """Write down what was taken back."""
+        self._write({"head": head, "undone": sorted(keys)})
 
     def close(self, end: str) -> None:
         """Say how the run ended."""
@@ -81,10 +94,11 @@ class FileJournal(Journal):
             self._file.close()
 
     def _write(self, line: Mapping[str, Json]) -> None:
-        text = json.dumps(line, separators=(",", ":"), ensure_ascii=True)
+        text = _line(line)
         with self._lock:
-            self._file.write(text + "\n")
-            self._file.flush()
+            if not self._file.closed:  # after a second Ctrl-C, when a head's thread is still at work
+                self._file.write(text + "\n")
+                self._file.flush()
 
     def _sync(self) -> None:
         while not self._closed.wait(_SYNC_S):
@@ -102,7 +116,7 @@ def folder(environment: Mapping[str, str]) -> Path:
 
 def prune(runs: Path) -> None:
     """Remove the oldest journals beyond those that are kept."""
-    for path in _by_age(runs)[_KEPT:]:
+    for path in _by_age(runs)[KEPT:]:
         path.unlink(missing_ok=True)
 
 
@@ -139,23 +153,66 @@ def read(runs: Path, run: str) -> tuple[Mapping[str, Json], dict[tuple[str, str]
                     raise PlaybookError(
                         f"the run {run} ended well: there is nothing to go on with", where=str(path), fix="run it anew"
                     )
+            elif "undone" in line:
+                _forget(done, line["head"], frozenset(line["undone"]))
             else:
                 done[line["head"], line["key"]] = _done(line)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise PlaybookError(
             f"the journal cannot be read: {error}", where=str(path), fix="run the playbook anew"
         ) from error
+    if not head:
+        fix = "run the playbook anew: what is there already is kept"
+        raise PlaybookError(
+            "the journal has no beginning: the run was killed before it wrote it", where=str(path), fix=fix
+        )
     return head, done
+
+
+def _line(value: Mapping[str, Json]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+
+
+def _forget(done: dict[tuple[str, str], Done], head: str, keys: Set[str]) -> None:
+    """Take out the tasks of a head that made something which was taken back."""
+    for place, each in list(done.items()):
+        items = [item for result in (each.result, *(made.result for made in each.made)) for item in result.items]
+        if place[0] == head and any(item.key in keys for item in items):
+            del done[place]
 
 
 def _as_json(done: Done) -> dict[str, Json]:
     effects = done.effects
+    # `asdict` would copy all that was found, which takes longer than to write it.
+    result = done.result
+    bare = [{**vars(item), "made": ()} for item in result.items]
     return {
-        "result": asdict(done.result),
+        "result": {**vars(result), "items": bare, "times": vars(result.times)},
         "said": dict(effects.said),
         "facts": dict(effects.facts),
         "notified": list(effects.notified),
+        "made": [_made_as_json(each) for each in done.made],
     }
+
+
+def _made_as_json(made: Made) -> dict[str, Json]:
+    result = made.result
+    return {
+        "host": made.host,
+        "become": made.become,
+        "become_user": made.become_user,
+        "task": [result.task_id, result.name, result.module],
+        "items": {item.key: list(item.made) for item in result.items if item.made},
+    }
+
+
+def _made(line: Mapping[str, Json]) -> Made:
+    task_id, name, module = line["task"]
+    items = tuple(ItemResult(key=key, status=Status.CHANGED, made=tuple(made)) for key, made in line["items"].items())
+    result = TaskResult(
+        head=line["host"], task_id=task_id, name=name, module=module, status=Status.CHANGED, items=items
+    )
+    return Made(host=line["host"], become=line["become"], become_user=line["become_user"], result=result)
 
 
 def _done(line: Mapping[str, Json]) -> Done:
@@ -174,4 +231,4 @@ def _done(line: Mapping[str, Json]) -> Done:
         **{**result, "status": Status(result["status"]), "items": items, "times": Times(**result["times"])}
     )
     effects = Effects(said=line["said"], facts=line["facts"], notified=tuple(line["notified"]))
-    return Done(result=task, effects=effects)
+    return Done(result=task, effects=effects, made=tuple(_made(each) for each in line["made"]))

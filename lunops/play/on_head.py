@@ -14,7 +14,7 @@ from lunops.planner.results import condition, is_enough, judged, registered, ski
 from lunops.planner.task import make_task
 from lunops.play import actions
 from lunops.play.run_state import PlayState, RunState
-from lunops.play.state import Done, Effects, Head
+from lunops.play.state import Done, Effects, Head, Made
 from lunops.playbook.model import KEEP, TaskSpec
 
 _CHECK_FIX = (
@@ -49,6 +49,7 @@ class TaskOnHead:
         self._attempts: dict[int, int] = {}  # place in the loop → how often it was tried
         self._times: list[Times] = []
         self._trouble: TaskResult | None = None  # a result of the head whose error is the whole task's
+        self._made: list[Made] = []
 
     def do(self) -> Done:
         """Do it. Errors of the head and of the playbook are in the result."""
@@ -92,7 +93,8 @@ class TaskOnHead:
             return way.host
         host = self._run.host(delegate, self._spec.place("delegate_to"))
         become = way.host.become if self._spec.become is not None else host.become
-        return replace(host, become=become)
+        user = way.host.become_user if self._spec.become_user else host.become_user
+        return replace(host, become=become, become_user=user)
 
     # doing it here
 
@@ -191,15 +193,22 @@ class TaskOnHead:
             self._timeout_s(),
             self._play.number,
             run=self._run.options.run,
+            is_handler=self._is_handler,
         )
-        without = frozenset(self._head.failed_keys) if self._module.fails_alone else frozenset()
-        result = self._run.reach.run(host, task, without=without, check=way.check)
+        without = frozenset(item.key for item in items if self._has_failed(item.key))
+        result = self._run.reach.run(host, task, owner=self._head.name, without=without, check=way.check)
         self._times.append(result.times)
         if result.error:
             self._trouble = result
-        self._run.reach.keep(host, result)
+        if any(item.made for item in result.items):
+            self._made.append(Made(host=host.name, become=host.become, become_user=host.become_user, result=result))
         by_key = {item.key: item for item in result.items}
         return [replace(by_key[each.item.key], label=each.label) for each in wanted if each.item is not None]
+
+    def _has_failed(self, key: str) -> bool:
+        """Return whether a LUN, or the one that this is a snapshot of, has failed before."""
+        failed = self._head.failed_keys
+        return self._module.fails_alone and (key in failed or key.partition("@")[0] in failed)
 
     def _timeout_s(self) -> float | None:
         if self._spec.timeout_s is None:
@@ -283,6 +292,8 @@ class TaskOnHead:
             effects=Effects(said=said, facts=facts, notified=notified),
             stops=is_bad and not result.is_ignored and self._stops(result),
             failure=self._failure(value) if is_bad else {},
+            made=tuple(self._made),
+            is_whole=not any(each.item is not None and item.status is Status.SKIPPED for each, item in pairs),
         )
 
     def _stops(self, result: TaskResult) -> bool:
@@ -336,6 +347,7 @@ class TaskOnHead:
             effects=Effects(said={self._spec.register: value} if self._spec.register else {}),
             stops=not ignored,
             failure=self._failure(value),
+            made=tuple(self._made),
         )
 
     def _result(self, status: Status, items: tuple[ItemResult, ...], begun_s: float, *, no_log: bool) -> TaskResult:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from lunops.errors import InventoryError
 from lunops.inventory import Inventory
-from lunops.model import Host, Json
+from lunops.model import Host, Json, TaskResult
 from lunops.modules import Context
 from lunops.modules.base import Files
 from lunops.planner.variables import PlayVariables, Variables, names_of_play
@@ -105,12 +105,26 @@ class PlayState:
     batch: list[Head] = field(default_factory=list)
     all_heads: tuple[str, ...] = ()
     is_over: bool = False  # by end_play, or because too much has failed
-    batch_number: int = 0
-    flushes: int = 0  # how often handlers were flushed in this batch, for the journal
+    before: dict[str, int] = field(default_factory=dict)  # head → how many results it had when the play began
+    lost: set[str] = field(default_factory=set)  # the heads that have left it by a failure
+    begun: dict[str, set[str]] = field(default_factory=dict)  # head → ids of tasks, with the trail of looped blocks
+    undone: dict[str, set[str]] = field(default_factory=dict)  # head → keys of tasks that were taken back as a whole
+
+    def results(self, head: Head) -> list[TaskResult]:
+        """Return what a head has done in this play, whatever another play is called."""
+        return head.results[self.before.get(head.name, 0) :]
 
     def names(self, host: Host) -> dict[str, Json]:
         """Return the variables that say who is in the play."""
-        lost = {head.name for head in self.batch if head.is_failed or head.is_unreachable or head.has_left}
-        going = [head.name for head in self.batch if head.name not in lost]
-        everyone = [name for name in self.all_heads if name not in lost]
-        return names_of_play(self.play.name, host, everyone, going, self.all_heads)
+        return names_of_play(self.play.name, host, self._everyone, self._going, lambda: self.all_heads)
+
+    def _lost(self) -> set[str]:
+        return {head.name for head in self.batch if head.is_failed or head.is_unreachable or head.has_left}
+
+    def _going(self) -> list[str]:
+        lost = self._lost()
+        return [head.name for head in self.batch if head.name not in lost]
+
+    def _everyone(self) -> list[str]:
+        lost = self._lost()
+        return [name for name in self.all_heads if name not in lost]

@@ -24,11 +24,22 @@ class Head:
     has_left: bool = False  # it does nothing more of this play
     failure: dict[str, Json] = field(default_factory=dict)  # of its last failure, for a rescue
     failed_keys: set[str] = field(default_factory=set)  # of LUNs that later tasks leave out
+    flushes: int = 0  # how often its handlers were flushed in this play, for the journal
 
     @property
     def name(self) -> str:
         """The head's name."""
         return self.host.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What a task made for a head, on that head or on another."""
+
+    host: str  # the head that did it
+    become: bool = False
+    become_user: str = ""
+    result: TaskResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +59,5 @@ class Done:
     effects: Effects = Effects()
     stops: bool = False  # the head cannot go on: it is for a rescue now, or leaves the play
     failure: Mapping[str, Json] = field(default_factory=dict)  # `ansible_failed_task` and `ansible_failed_result`
+    made: tuple[Made, ...] = ()
+    is_whole: bool = True  # nothing that it was to do was left out: what failed before, what a Ctrl-C cut off
