@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -183,6 +187,25 @@ def test_a_variable_that_is_missing_or_wrong_is_told_before_anything_is_run(
     assert not (site.folder / "h1.sim.locks").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("provision-nodes.yml", PROVISION),
+        ("take-down-nodes.yml", {"nodes": "n1", "where": "p1/nodes", "wwn_prefix": PREFIX}),
+        ("refresh-nodes.yml", REFRESH),
+        ("resize-nodes.yml", {"nodes": "n1", "where": "p1/nodes", "size": "1G"}),
+        ("snapshot-image.yml", {"images": GOLDEN, "name": "2"}),
+        ("replicate-image.yml", {"image": f"{GOLDEN}@1"}),
+    ],
+)
+def test_a_limit_that_leaves_out_the_head_that_is_meant_is_an_error(
+    site: Site, name: str, given: Mapping[str, Any]
+) -> None:
+    value = site.play(name, given, "--limit", "h2", code=2)
+
+    assert "--limit must not leave out" in errors(value)
+
+
 # -- provision and take down ----------------------------------------------------------------------------------
 
 
@@ -261,17 +284,24 @@ def test_nodes_get_a_new_image_and_their_disks_stay_the_same_disks(nodes: Site) 
 
 
 def test_a_rack_with_a_node_in_use_is_not_begun_and_each_is_told(nodes: Site) -> None:
+    refresh = {**REFRESH, "racks": {"r1": "n-01", "r2": "n-[02:04]"}, "forget": True}
     for node in ("n-03", "n-04"):
         nodes.head.log_in(PREFIX + node, f"{PREFIX}init.{node}")
     served = nodes.served()
 
     for more in (("--check",), ()):
-        value = nodes.play("refresh-nodes.yml", {**REFRESH, "forget": True}, *more, code=2)
+        value = nodes.play("refresh-nodes.yml", refresh, *more, code=2)
         assert [f"{PREFIX}init.{node}" in errors(value) for node in NODES] == [False, False, True, True]
 
     assert nodes.served() == served
-    assert {node: nodes.origins()[node][-1] for node in NODES} == {"n-01": "2", "n-02": "2", "n-03": "1", "n-04": "1"}
-    assert {"n-01.before-2", "n-02.before-2"} <= set(nodes.origins())
+    assert (
+        nodes.origins()
+        == {
+            "n-01": f"{GOLDEN}@2",
+            "n-01.before-2": f"{GOLDEN}@1",  # nothing is forgotten where not all is done
+            **dict.fromkeys(NODES[1:], f"{GOLDEN}@1"),
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -345,6 +375,28 @@ def test_an_old_name_that_is_taken_is_not_taken_away(nodes: Site) -> None:
 
     assert "p1/nodes/n-02.before-2 is in the way" in errors(value)
     assert nodes.state() == before
+
+
+@pytest.mark.parametrize(("answer", "refreshed"), [("n", NODES[:2]), ("", NODES)])
+def test_it_is_asked_before_the_next_rack_and_can_be_ended_there(
+    nodes: Site, answer: str, refreshed: tuple[str, ...]
+) -> None:
+    variables = json.dumps({**REFRESH, "confirm": True, "forget": True})
+    words = ["run", "refresh-nodes.yml", "-i", str(nodes.inventory), "-e", variables]
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lunops", *words], stdin=its, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    os.write(ours, f"{answer}\n".encode())
+    _out, err = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(its)
+
+    assert process.returncode == 0, err
+    assert "The rack r1 is done" in err
+    left = {node for node, origin in nodes.origins().items() if origin == f"{GOLDEN}@2"}
+    assert left == set(refreshed)
+    assert ("n-01.before-2" in nodes.origins()) == (answer == "n")  # what was ended is not forgotten
 
 
 def test_racks_of_several_heads_are_done_in_their_order_and_stop_together(nodes: Site) -> None:
