@@ -89,7 +89,8 @@ class Cost:
     """What a run took."""
 
     wall_s: float
-    cpu_s: float
+    cpu_s: float  # of all of its processes
+    own_cpu_s: float  # of the first of them
     peak_mib: float
 
 
@@ -105,10 +106,10 @@ def measure(play: str, heads: int, delay_ms: int) -> Cost:
         with (folder / "out").open("wb") as out:
             begun = time.monotonic()
             process = subprocess.Popen(argv, env=environment, stdout=out, stderr=out, start_new_session=True)
-            peaks: dict[int, int] = {}
+            seen: dict[int, tuple[int, float]] = {}
             ended = 0
             while not ended:
-                peaks |= _peaks(process.pid)
+                seen |= _tree(process.pid)
                 time.sleep(min(_LOOK_S, 0.01 * heads))
                 ended, status, usage = os.wait4(process.pid, os.WNOHANG)
             wall_s = time.monotonic() - begun
@@ -116,19 +117,34 @@ def measure(play: str, heads: int, delay_ms: int) -> Cost:
         if process.returncode:
             print(f"the run on {heads} heads ended with {process.returncode}")
             print((folder / "out").read_text("utf-8")[-2000:], file=sys.stderr)
-        peaks[process.pid] = usage.ru_maxrss
-        # Those of its processes are added, though they need not have come together: the truth is no more than that.
-        return Cost(wall_s=wall_s, cpu_s=usage.ru_utime + usage.ru_stime, peak_mib=sum(peaks.values()) / 1024)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        others_s = sum(cpu for other, (_memory, cpu) in seen.items() if other != process.pid)
+        return Cost(
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            own_cpu_s=cpu_s - others_s,
+            # Their peaks are added, though they need not have come together: the truth is no more than that.
+            peak_mib=sum(memory for memory, _cpu in seen.values()) / 1024,
+        )
 
 
-def _peaks(session: int) -> dict[int, int]:
-    """Return the most memory (KiB) that each process of a session has had."""
-    found = {}
+def _tree(root: int) -> dict[int, tuple[int, float]]:
+    """Return the most memory (KiB) that a process and those that it has started have had, and their CPU seconds."""
+    parents, cpu = {}, {}
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, IndexError, ValueError):
-            if int((path / "stat").read_text().rpartition(")")[2].split()[3]) == session:
-                status = (path / "status").read_text()
-                found[int(path.name)] = int(status.partition("VmHWM:")[2].split()[0])
+            words = (path / "stat").read_text().rpartition(")")[2].split()
+            parents[int(path.name)] = int(words[1])
+            cpu[int(path.name)] = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    found: dict[int, tuple[int, float]] = {}
+    for process in parents:
+        above = process
+        while above not in (root, 0, 1):
+            above = parents.get(above, 0)
+        if above == root:
+            with suppress(OSError, IndexError, ValueError):
+                status = Path(f"/proc/{process}/status").read_text()
+                found[process] = (int(status.partition("VmHWM:")[2].split()[0]), cpu[process])
     return found
 
 
@@ -143,7 +159,8 @@ def compare(play: str, heads: int, delay_ms: int) -> None:
         print(
             f"{many:4} heads: {_middle([one.wall_s for one in found]):6.2f} s"
             f" ({', '.join(f'{one.wall_s:.2f}' for one in found)}),"
-            f" {_middle([one.cpu_s for one in found]):6.2f} s of CPU,"
+            f" {_middle([one.cpu_s for one in found]):6.2f} s of CPU"
+            f" ({_middle([one.own_cpu_s for one in found]):.2f} s in the first process),"
             f" {max(one.peak_mib for one in found):4.0f} MiB at most"
         )
     ratio = _middle([one.wall_s for one in costs[heads]]) / _middle([one.wall_s for one in costs[1]])
