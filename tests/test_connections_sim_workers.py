@@ -80,6 +80,7 @@ def test_an_agent_that_is_killed_within_a_worker_is_gone_alone(tmp_path: Path, c
 def test_a_worker_that_is_killed_takes_its_heads_with_it_and_no_others(tmp_path: Path, crowd: list[Session]) -> None:
     lost = connect(head(tmp_path, "a"))
     crowd.append(lost)
+    assert lost.hello.pid in workers()
     os.kill(lost.hello.pid, signal.SIGKILL)
     with pytest.raises(HeadError):
         lost.run(look("a"))

@@ -54,7 +54,7 @@ class LocalAgent:
         """`closed` is called once it is."""
         self._agent = agent
         self._heard = heard
-        self._closed = closed
+        self._closed: Callable[[], None] | None = closed
         self.take = agent.take
 
     @property
@@ -70,7 +70,9 @@ class LocalAgent:
     def close(self, patience_s: float) -> None:
         """Cancel the task, and close the file once it has ended."""
         self._agent.close(patience_s)
-        self._closed()
+        closed, self._closed = self._closed, None  # it may be called twice
+        if closed is not None:
+            closed()
 
 
 class RemoteAgent:
