@@ -7,6 +7,7 @@ LunopsError
 │   ├── PlaybookError     the playbook file
 │   ├── TemplateError     a Jinja template, or the fragment that it renders to
 │   ├── SettingsError     a settings file: the service's, or that of the command line
+│   ├── SavedPlanError    a saved plan: damaged, or what it was made from has changed
 │   └── VaultError        an encrypted file or value, or what should open it
 │       └── VaultKeyError none of the passphrases given opens it
 ├── NotYetKnownError      an expression uses a value that only the run will give
@@ -73,6 +74,10 @@ class TemplateError(InputError):
 
 class SettingsError(InputError):
     """A settings file is wrong."""
+
+
+class SavedPlanError(InputError):
+    """A saved plan is damaged, of another format, or what it was made from has changed."""
 
 
 class VaultError(InputError):

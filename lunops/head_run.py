@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+from lunops.connections.elevation import refuse_without_root
 from lunops.connections.pipe import Pipe
 from lunops.errors import HeadError, UnreachableError, WedgedError
 from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times
@@ -285,6 +286,7 @@ class HeadRun:
             self._observer.item_ended(self._host.name, task, item)
 
         try:
+            refuse_without_root(self._host, task.module)
             session = self._open()
             if task.module == SOURCE:
                 answer = self._relay.run(

@@ -58,6 +58,23 @@ class Mask:
                     self._forms.update(forms(secret))
                     self._pattern = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no secret so far."""
+        return not self._known
+
+    def finds(self, value: Json) -> bool:
+        """Return whether a secret is in JSON data: in a text of it, a key, or a number."""
+        if not self._known:
+            return False
+        if isinstance(value, str):
+            return self.text(value) != value
+        if isinstance(value, Mapping):
+            return any(self.finds(str(key)) or self.finds(each) for key, each in value.items())
+        if isinstance(value, list | tuple):
+            return any(map(self.finds, value))
+        return bool(self.value(value) != value)
+
     def text(self, text: str) -> str:
         """Return the text with every secret in it replaced, the longest first."""
         if text in self._whole:

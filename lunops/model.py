@@ -45,6 +45,7 @@ class Host:
     known_hosts: Path | None = None
     become: bool = False
     become_user: str = ""  # whose rights `become` gives; empty: root
+    become_password: str = field(default="", repr=False)  # what sudo asks for; empty: it must not ask
     python: str = "python3"  # the interpreter on the head
     pools: tuple[str, ...] = ()
     portals: tuple[Portal, ...] = (Portal(address="0.0.0.0", port=3260),)

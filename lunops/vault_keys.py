@@ -62,10 +62,13 @@ class VaultReader:
 
     def read_bytes(self, path: Path) -> bytes:
         """Return what is in a file, decrypted if need be; raises `InputError` naming it."""
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"cannot read this: {error.strerror or error}", where=str(path)) from error
+        return self._opened(read_raw(path), path)
+
+    def text_of(self, data: bytes, path: Path) -> str:
+        """Return the text of what was read from a file, decrypted if need be; raises `InputError` naming it."""
+        return _text(self._opened(data, path), str(path))
+
+    def _opened(self, data: bytes, path: Path) -> bytes:
         if not is_vault(data):
             return data
         plain = decrypt(data.decode("utf-8", "replace"), self._keys, where=str(path))
@@ -96,6 +99,14 @@ class VaultReader:
         except LunopsError:
             value = text
         self._mask.add(value if isinstance(value, dict | list) else text)
+
+
+def read_raw(path: Path) -> bytes:
+    """Return what is in a file as it is; raises `InputError` naming it."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read this: {error.strerror or error}", where=str(path)) from error
 
 
 def _split(word: str) -> tuple[str, str]:

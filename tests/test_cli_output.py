@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,15 @@ def test_many_heads_are_told_once_all_have_ended_and_also_when_the_next_task_beg
         *("PLAY [Play", "TASK [One", "ok: [jbod-01 … jbod-19", "fatal: [jbod-20"),
         *("TASK [Two", "ok: [jbod-01 … jbod-19", "TASK [Three"),
     ]
+
+
+def test_a_handler_is_called_so_from_its_beginning_on() -> None:
+    stream = io.StringIO()
+    handler = replace(task(name="Reload"), is_handler=True)
+    with Printer(Output(stream, colour=False), Detail()) as printer:
+        printer.task_started("a", handler)
+
+    assert stream.getvalue().split()[:3] == ["RUNNING", "HANDLER", "[Reload]"]
 
 
 def test_where_heads_are_at_different_tasks_each_result_stands_under_its_heading() -> None:

@@ -44,6 +44,7 @@ def told(value: Any) -> dict[str, tuple[str, str]]:
     return {
         item["key"]: (item["status"], item.get("data", {}).get("how", ""))
         for task in value["tasks"]
+        if task["module"] == "zfs_send"
         for item in task["items"]
     }
 

@@ -21,7 +21,7 @@ from lunops.model import Host, Item, ItemResult, Status, Task
 from lunops.sim.faults import Fault, Faults
 from lunops.sim.head import SimulatedSystem
 
-HEADS, TASKS = 20, 5
+HEADS, TASKS = 16, 5  # more heads are served by a worker
 
 
 def head(folder: Path, name: str = "h", *, delay_s: float = 0.0, sim_process: bool = False) -> Host:

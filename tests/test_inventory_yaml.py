@@ -135,7 +135,7 @@ def test_the_suffix_or_else_the_first_line_says_that_it_is_yaml(name: str, text:
         ("a: {hosts: {h: }, vars: {ansible_group_priority: high}}", "1:26", "write a whole number, such as 10"),
         ("a: {hosts: {h: {ansible_group_priority: 3}}}", "1:17", "is for groups; give it to a group"),
         ("plugin: constructed\nkeyed_groups: []", "1:1", "the configuration of a plugin"),
-        ("all: {hosts: {h: {ansible_become_password: x}}}", "1:19", "lunops runs `sudo -n`, which never asks"),
+        ("all: {hosts: {h: {ansible_become_password: x}}}", "1:19", "give the password with -K"),
         ("all: {hosts: {h: {become_password: x}}}", "1:19", "NOPASSWD"),
         ("all: {hosts: {h: {ansible_become_method: su}}}", "1:19", "lunops knows sudo only"),
         ("all: {hosts: {h: {ansible_password: x}}}", "1:19", "a key or an ssh agent"),

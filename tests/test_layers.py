@@ -23,6 +23,7 @@ CORE_LAYERS = (
     "modules recap",
     "playbook",
     "planner",
+    "saved",
 )
 OUTER_LAYERS = (
     "agent",

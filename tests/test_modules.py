@@ -106,7 +106,7 @@ def test_the_agent_knows_every_module_and_no_other() -> None:
     assert all(callable(load(name)) for name in agents)
 
     on_heads = {name for name, module in MODULES.items() if module.on_head}
-    assert on_heads == set(agents) - {"undo", "zfs_receive"}
+    assert on_heads == set(agents) - {"state", "undo", "zfs_receive"}
     assert set(MODULES) == set(ONE_OF_EACH)
 
 

@@ -60,11 +60,11 @@ def held(path: Path, text: str) -> None:
 def test_every_keyword_and_every_module_has_a_scenario() -> None:
     used = set(_used())
     known = {
-        *(("play", key) for key in play._KEYS),
-        *(("import_playbook", key) for key in play._IMPORT_KEYS),
+        *(("play", key) for key in play.KEYS),
+        *(("import_playbook", key) for key in play.IMPORT_KEYS),
         *(("task", key) for key in task.KEYS),
         ("handler", "listen"),
-        *(("block", key) for key in nodes._BLOCK_KEYS),
+        *(("block", key) for key in nodes.BLOCK_KEYS),
         *(("loop_control", key) for key in loop._CONTROL),
         *(("module", name) for name in MODULES),
         *(("module", name) for name in ("import_tasks", "include_tasks")),

@@ -239,3 +239,17 @@ def test_tables_are_never_wider_than_a_terminal(result: RunResult, detail: Detai
 @given(support.results)
 def test_the_json_value_is_json_whatever_the_results_hold(result: RunResult) -> None:
     json.dumps(as_json(result), allow_nan=False)
+
+
+def test_a_task_that_lunops_does_itself_names_no_item() -> None:
+    said = ItemResult(key="debug", status=Status.OK, data={"msg": "hello"})
+    result = replace(task("x", 1, Status.OK, items=(said,)), module="debug")
+
+    assert lines(result)[0].startswith("ok: [x] => {")
+
+
+def test_a_debug_that_is_skipped_says_nothing() -> None:
+    skipped = ItemResult(key="debug", status=Status.SKIPPED, data={"false_condition": "x"})
+    result = replace(task("x", 1, Status.SKIPPED, items=(skipped,), seconds=0.0), module="debug")
+
+    assert [line.split(" in ")[0] for line in lines(result)] == ["skipping: [x]"]

@@ -32,6 +32,7 @@ MODULES: Dict[str, str] = {
     "setup": "facts.run",
     "shell": "command.run",
     "stat": "stat.run",
+    "state": "state.run",  # asked for by saved plans alone
     "template": "copy.run",
     "undo": "undo.run",
     "wait_for": "wait.run",

@@ -18,10 +18,11 @@ _NEW_MODE = 0o600
 _DEADLY = (signal.SIGTERM, signal.SIGHUP)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, keep_mode: bool = True) -> None:
     """Put the data in the file's place, with the mode and owner that the file has; a new one is its owner's alone.
 
-    A link stays one: what it leads to is written. Raises `InputError`.
+    Without `keep_mode` the one that was there counts for nothing: the file is its owner's alone. A link stays one:
+    what it leads to is written. Raises `InputError`.
     """
     path = path.resolve()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -30,10 +31,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 with suppress(FileNotFoundError):
-                    before = path.stat()
-                    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                        os.fchown(descriptor, before.st_uid, before.st_gid)
-                    os.fchmod(descriptor, before.st_mode & 0o7777)
+                    if keep_mode:
+                        _take_after(descriptor, path.stat())
                 file.write(data)
                 file.flush()
                 os.fsync(descriptor)
@@ -46,6 +45,12 @@ def write_atomically(path: Path, data: bytes) -> None:
             where=str(path),
             fix="see who may write to it and its folder",
         ) from error
+
+
+def _take_after(descriptor: int, before: os.stat_result) -> None:
+    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(descriptor, before.st_uid, before.st_gid)
+    os.fchmod(descriptor, before.st_mode & 0o7777)
 
 
 @contextmanager

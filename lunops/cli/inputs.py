@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import click
 
 from lunops import inventory_files
 from lunops.cli.run_options import Options
@@ -25,7 +28,7 @@ from lunops.playbook.select import select
 from lunops.render import Templates
 from lunops.resources import FolderFiles, load_templates, playbook_folder
 from lunops.together import raise_all
-from lunops.vault_keys import KeySources, VaultReader, load_keys
+from lunops.vault_keys import KeySources, VaultReader, load_keys, read_raw
 from lunops.yaml_source import read as read_yaml
 
 
@@ -42,6 +45,7 @@ class Inputs:
     said: Mapping[str, Json]  # names that lunops gives to every task
     mask: Mask
     run: str  # the mark of whose work it is
+    become_password: str = field(default="", repr=False)  # put into a host when it is connected to, and not before
     digests: Mapping[str, str] = field(default_factory=dict)  # every file that was read → SHA-256 of it
 
 
@@ -53,9 +57,11 @@ class Reader:
         self.digests: dict[str, str] = {}
 
     def text(self, path: Path) -> str:
-        found = self.vault.read_text(path)
-        self.digests[str(path)] = hashlib.sha256(found.encode()).hexdigest()
-        return found
+        data = read_raw(path)
+        # Of the file as it is on disk: a digest of what was encrypted would let a short secret be guessed. And found
+        # again whatever the file is called by the next run: a run is gone on with by its playbook's whole path.
+        self.digests[str(path.resolve())] = hashlib.sha256(data).hexdigest()
+        return self.vault.text_of(data, path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +81,9 @@ class Book:
         return hosts if self.limit is None else [name for name in hosts if name in self.limit]
 
 
-def read_book(options: Options) -> Book:
-    """Read playbook and inventory; raises `InputError`."""
-    mask = Mask()
+def read_book(options: Options, mask: Mask | None = None) -> Book:
+    """Read playbook and inventory; raises `InputError`. What was encrypted is added to the mask."""
+    mask = Mask() if mask is None else mask
     reader = Reader(VaultReader(load_keys(options.keys or KeySources(), ask), mask))
     if options.plan is None:
         raise PlaybookError("there is no playbook", fix="name one: a file, or one that ships with lunops")
@@ -89,7 +95,7 @@ def read_book(options: Options) -> Book:
     except InputError as error:
         errors.append(error)
     try:
-        inventory = _read_inventory(options, path.parent, reader)
+        inventory = read_inventory(options, path.parent, reader)
     except InputError as error:
         errors.append(error)
     raise_all(errors)
@@ -102,9 +108,9 @@ def read_book(options: Options) -> Book:
     return Book(path=path, playbook=chosen, inventory=inventory, limit=limit, mask=mask, reader=reader)
 
 
-def read_inputs(options: Options) -> Inputs:
+def read_inputs(options: Options, mask: Mask | None = None) -> Inputs:
     """Read all, and fill in what can be filled in; raises `InputError` with every error, and then nothing runs."""
-    book = read_book(options)
+    book = read_book(options, mask)
     folder = book.path.parent
     reader = book.reader
     extra = extra_variables(options.extra_vars, reader.text, reader.vault.reveal)
@@ -134,6 +140,8 @@ def read_inputs(options: Options) -> Inputs:
         read_vars=lambda name, where: _variables(name, where, folder, reader),
         run=run,
     )
+    password = become_password() if options.ask_become_pass and not options.lists else ""
+    book.mask.add(password)
     return Inputs(
         path=book.path,
         inventory=book.inventory,
@@ -144,8 +152,21 @@ def read_inputs(options: Options) -> Inputs:
         said=said,
         mask=book.mask,
         run=run,
+        become_password=password,
         digests={**reader.digests, **_digests(folder)},
     )
+
+
+def become_password() -> str:
+    """Ask for the password of sudo on the terminal; raises `InputError` where there is none."""
+    if not sys.stdin.isatty():
+        raise InputError(
+            "there is no terminal to ask for sudo's password on",
+            where="-K",
+            fix="run it on a terminal, or let sudoers on the heads allow it without (NOPASSWD), and leave -K out",
+        )
+    answer: str = click.prompt("Password of sudo", hide_input=True, err=True, default="", show_default=False)
+    return answer
 
 
 def find_playbook(path: Path) -> Path:
@@ -165,11 +186,12 @@ def _digests(folder: Path) -> dict[str, str]:
     paths = [*folder.glob("*.j2"), *(folder / "templates").glob("*.j2"), *(folder / "files").rglob("*")]
     for path in sorted(paths):
         if path.is_file():
-            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(path.resolve())] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
 
-def _read_inventory(options: Options, folder: Path, reader: Reader) -> Inventory:
+def read_inventory(options: Options, folder: Path | None, reader: Reader) -> Inventory:
+    """Read the inventory, with what lies beside the playbook in its folder, if there is one; raises `InputError`."""
     if not options.inventory:
         raise InventoryError(
             "there is no inventory", where="-i", fix="name it with -i FILE, LUNOPS_INVENTORY, or in lunops.toml"

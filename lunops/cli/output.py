@@ -49,7 +49,16 @@ class Output:
         if colour:
             from rich.console import Console  # 50 ms that a pipe need not wait for
 
-            self._console = Console(file=stream, force_terminal=True, highlight=False, emoji=False, soft_wrap=True)
+            # Whether there is colour was decided before, by the option first: rich is not to ask NO_COLOR again.
+            self._console = Console(
+                file=stream,
+                force_terminal=True,
+                color_system="standard",
+                no_color=False,
+                highlight=False,
+                emoji=False,
+                soft_wrap=True,
+            )
 
     @property
     def is_live(self) -> bool:

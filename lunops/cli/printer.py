@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 
 from lunops.cli.output import Output
@@ -58,6 +59,7 @@ class Printer:
         self._placed = ""  # the task whose place was told
         self._at_work: dict[str, set[str]] = {}  # the heads that are in the middle of a task
         self._waiting: dict[str, list[TaskResult]] = {}  # what is told when all heads have ended a task
+        self._untold: dict[str, set[str]] = {}  # the heads that have not ended it
         self._over = threading.Event()
         self._ticker: threading.Thread | None = None
 
@@ -100,10 +102,13 @@ class Printer:
         if self._detail.everything:
             for head in heads:
                 if host := self._hosts.get(head):
-                    yield Line(text=f"<{clean(head)}> {clean(connection_text(host))}", tone=Tone.ASIDE)
+                    yield Line(
+                        text=f"<{clean(head)}> {clean(self._output.mask(connection_text(host)))}", tone=Tone.ASIDE
+                    )
 
     def task_started(self, head: str, task: Task) -> None:
         """Print the task's heading, unless other heads are in the middle of another task."""
+        task = replace(task, name=self._output.mask(task.name))  # before it is cut or cleaned for the passing line
         with self._lock:
             self._settle(task.id)
             self._at_work.setdefault(task.id, set()).add(head)
@@ -113,13 +118,14 @@ class Printer:
 
     def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
         """Count it; items are told with their task."""
+        item = replace(item, key=self._output.mask(item.key))
         with self._lock:
             self._progress.item_ended(head, task, item)
 
     def progress(self, head: str, task: Task, item_key: str, done_bytes: int, total_bytes: int) -> None:
         """Remember how far an item is, for the passing line."""
         with self._lock:
-            self._progress.moved(head, task, item_key, done_bytes, total_bytes, self._now())
+            self._progress.moved(head, task, self._output.mask(item_key), done_bytes, total_bytes, self._now())
 
     def retrying(self, head: str, task_name: str, attempt: int, of: int) -> None:
         """Say that an attempt failed, and how many are left."""
@@ -140,8 +146,9 @@ class Printer:
             if not at_work:
                 self._at_work.pop(result.task_id, None)
             self._waiting.setdefault(result.task_id, []).append(result)
-            told = {each.head for each in self._waiting[result.task_id]}
-            if len(self._heads) <= self._detail.many or self._heads <= told:
+            untold = self._untold.setdefault(result.task_id, set(self._heads))
+            untold.discard(result.head)
+            if len(self._heads) <= self._detail.many or not untold:
                 self._tell(result.task_id)
 
     def end(self, result: RunResult) -> None:
@@ -163,6 +170,7 @@ class Printer:
 
     def _tell(self, task_id: str) -> None:
         results = self._waiting.pop(task_id)
+        self._untold.pop(task_id, None)
         first = results[0]
         if self._titled != task_id:
             self._title(first.name, task_id, is_handler=first.is_handler)

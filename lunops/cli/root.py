@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 import lunops
-from lunops.cli.completion import completion_command
+from lunops.cli.completion import complete_playbook, completion_command
 from lunops.cli.config import config_command, use_defaults
 from lunops.cli.heads import in_inventory, on_heads, read_heads
 from lunops.cli.run_options import how_options, options, run_options, what_options
 from lunops.cli.trust_command import trust_command
-from lunops.cli.vault_group import vault
+from lunops.cli.vault_group import key_options, vault
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -54,6 +54,52 @@ def run_command(**given: Any) -> int:
         if not found.inventory:
             raise click.UsageError("Missing option '-i' / '--inventory'; LUNOPS_INVENTORY and lunops.toml set it, too.")
     return run(found)
+
+
+@root.command("plan")
+@click.argument("plan", metavar="PLAYBOOK", type=_FILE, shell_complete=complete_playbook)
+@click.option("-o", "--output", required=True, type=_FILE, metavar="FILE", help="Where to save it.")
+@what_options
+@how_options
+def plan_command(output: Path, **given: Any) -> int:
+    """Show what a run of PLAYBOOK would do, and save it for `lunops apply`. Nothing is changed.
+
+    The file holds what the plan was made from, too: digests of all files, and the state of the heads.
+    """
+    from lunops.cli.plan import plan
+
+    return plan(options(given), output)
+
+
+@root.command("apply")
+@click.argument("file", metavar="FILE", type=_FILE)
+@how_options
+def apply_command(file: Path, **given: Any) -> int:
+    """Do what `lunops plan` has saved in FILE, after showing it and asking.
+
+    It is refused, with exit code 8 and nothing run, where a file or a head is not as it was, and where a new check
+    run does not say the same.
+    """
+    from lunops.cli.apply import apply
+
+    return apply(options(given), file)
+
+
+@root.command("explain")
+@click.argument("variable", metavar="VAR")
+@click.argument("host", metavar="HOST")
+@click.argument("plan", metavar="[PLAYBOOK]", required=False, type=_FILE, shell_complete=complete_playbook)
+@click.option("-i", "--inventory", multiple=True, metavar="SOURCE", help="A file, a folder of them; may be repeated.")
+@click.option("-e", "--extra-vars", multiple=True, help="NAME=VALUE, a JSON object, or @FILE.")
+@key_options
+def explain_command(variable: str, host: str, **given: Any) -> int:
+    """Say what VAR is on HOST, and every place that gives it, the weakest first; `*` marks the one that counts.
+
+    With a PLAYBOOK, in each of its plays that HOST is in; `~` marks what counts only in the tasks that it names.
+    """
+    from lunops.cli.explain_plays import explain_command as explain
+
+    return explain(options(given), variable, host)
 
 
 @root.command("doctor")

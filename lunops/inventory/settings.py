@@ -19,9 +19,10 @@ CONNECTIONS: Final = ("ssh", "local", "sim")
 _ANSIBLE_CONNECTIONS = {"smart": "ssh", "paramiko": "ssh", "paramiko_ssh": "ssh"}
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _NO_PASSWORD = (
-    "leave it out: lunops runs `sudo -n`, which never asks; allow it in the head's sudoers without a password "
+    "leave it out: give the password with -K (--ask-become-pass), allow it in the head's sudoers without one "
     "(NOPASSWD), or log in as root"
 )
+_ONLY_SUDO = "leave it out: lunops finds sudo by the PATH of the user who logs in, and needs no flags"
 _IN_SSH_CONFIG = "put it into ~/.ssh/config, which lunops reads"
 # What people bring along from Ansible, and what to do instead.
 _REFUSED = {
@@ -29,8 +30,8 @@ _REFUSED = {
     "ansible_become_pass": _NO_PASSWORD,
     "ansible_sudo_pass": _NO_PASSWORD,
     "become_password": _NO_PASSWORD,
-    "ansible_become_exe": _NO_PASSWORD,
-    "ansible_become_flags": _NO_PASSWORD,
+    "ansible_become_exe": _ONLY_SUDO,
+    "ansible_become_flags": _ONLY_SUDO,
     "ansible_password": "leave it out: lunops logs in with a key or an ssh agent; see private_key",
     "ansible_ssh_pass": "leave it out: lunops logs in with a key or an ssh agent; see private_key",
     "ansible_ssh_common_args": _IN_SSH_CONFIG,

@@ -223,8 +223,7 @@ class _Preparation:
         turns: Sequence[Mapping[str, Json]] = [{}]
         if node.loop is not None:
             self._loops = True
-            names = [each.name for each in mine]
-            seen = {**names_of_play(play.play.name, host, names, names, names), **around}
+            seen = {**_names_of_play(play, host, mine), **around}
             try:
                 found = elements(node.loop, variables.of(host, play, None, seen), self._expressions, node.where)
                 turns = [more for _element, more in found]
@@ -248,8 +247,7 @@ class _Preparation:
         around: Mapping[str, Json],
     ) -> None:
         """Fill in a task for a head as far as it can be told yet."""
-        names = [each.name for each in mine]
-        play_names = {**names_of_play(play.play.name, host, names, names, names), **around}
+        play_names = {**_names_of_play(play, host, mine), **around}
 
         def view(more: Mapping[str, Json]) -> Mapping[str, Json]:
             return variables.of(host, play, spec, {**play_names, **more})
@@ -336,6 +334,13 @@ class _Preparation:
             return self._inventory.host(delegate)
         except InventoryError as error:
             raise InventoryError(error.what, where=spec.place("delegate_to"), fix=error.fix) from None
+
+
+def _names_of_play(play: PlayVariables, host: Host, mine: Sequence[Host]) -> dict[str, Json]:
+    def names() -> list[str]:
+        return [each.name for each in mine]
+
+    return names_of_play(play.play.name, host, names, names, names)
 
 
 def filters_of(inventory: Inventory) -> Mapping[str, Filter]:

@@ -20,6 +20,7 @@ def make_task(
     play: int = 0,
     *,
     run: str = "",
+    is_handler: bool = False,
 ) -> Task:
     """Return the task at this place of the plan, with time for as many items as it has."""
     longest_s = max((float(item.args.get("timeout_s", 0)) for item in items), default=0.0)
@@ -31,6 +32,7 @@ def make_task(
         timeout_s=timeout_s or _BASE_S + longest_s + _ITEM_S * len(items),
         play=play,
         run=run,
+        is_handler=is_handler,
     )
 
 

@@ -8,13 +8,13 @@ gives, is data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lunops.inventory import Inventory
 from lunops.model import Host, Json
 from lunops.playbook.model import Play, TaskSpec
-from lunops.render import OMIT, Expressions, Lazy
+from lunops.render import OMIT, Expressions, Late, Lazy
 
 
 @dataclass(kw_only=True)
@@ -93,15 +93,23 @@ class Variables:
 
 
 def names_of_play(
-    name: str, host: Host, going: Sequence[str], batch: Sequence[str], everyone: Sequence[str]
+    name: str,
+    host: Host,
+    going: Callable[[], Sequence[str]],
+    batch: Callable[[], Sequence[str]],
+    everyone: Callable[[], Sequence[str]],
 ) -> dict[str, Json]:
-    """Return the variables that say who is in a play: `going` are those of the batch that have not failed."""
+    """Return the variables that say who is in a play: `going` are those of the batch that have not failed.
+
+    Few tasks ask who else is in the play, and with many heads each such list is long.
+    """
+    in_batch = Late(lambda: list(batch()))
     return {
         "ansible_play_name": name,
-        "ansible_play_batch": list(batch),
-        "ansible_play_hosts": list(going),
-        "play_hosts": list(batch),
-        "ansible_play_hosts_all": list(everyone),
+        "ansible_play_batch": in_batch,
+        "ansible_play_hosts": Late(lambda: list(going())),
+        "play_hosts": in_batch,
+        "ansible_play_hosts_all": Late(lambda: list(everyone())),
         "inventory_hostname": host.name,
         "inventory_hostname_short": host.name.split(".")[0],
     }

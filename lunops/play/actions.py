@@ -115,6 +115,8 @@ def _pause(action: Action) -> Answer:
         answer = action.ask(str(prompt))
     else:
         action.cancelled.wait(seconds)
+    if action.cancelled.is_set():
+        return Answer(status=Status.FAILED, error="the run was interrupted before the pause was over")
     return Answer(data={"user_input": answer})
 
 

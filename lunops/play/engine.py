@@ -87,9 +87,13 @@ def run_playbook(
     )
     try:
         _Engine(run, prepared, journal or Journal()).plays()
-    finally:
+    except KeyboardInterrupt:
+        raise  # at once: the agents end what runs when they see the end of this process
+    except BaseException:
         reach.close()
-        run.forks.close()
+        raise
+    reach.close()
+    run.forks.close()
     return RunResult(
         plan=playbook.name,
         check=options.check,
@@ -218,7 +222,7 @@ class _Engine:
     def _parts(self, play: PlayState, block: Block, heads: Sequence[Head], *, guarded: bool) -> set[str]:
         before = {head.name: (len(head.results), frozenset(head.failed_keys)) for head in heads}
         lost = self._nodes(play, block.tasks, heads, guarded=guarded or bool(block.rescue))
-        if block.rescue and not play.is_over:
+        if block.rescue and not play.is_over and not self._run.is_over():
             for_rescue = [
                 head for head in heads if head.name in lost and (block.rescue_unreachable or not head.is_unreachable)
             ]

@@ -12,7 +12,6 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping, Set
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +21,7 @@ from lunops.near import hint
 from lunops.play.journal import Journal
 from lunops.play.state import Done, Effects, Made
 
-_KEPT = 50  # journals; the oldest go
+KEPT = 50  # journals; the oldest go
 _SYNC_S = 0.05
 _VERSION = 2
 INTERRUPTED, FAILED, DONE = "interrupted", "failed", "done"
@@ -41,14 +40,13 @@ class FileJournal(Journal):
     ) -> None:
         """Begin the file, for its owner alone; `head` says what is run."""
         self.name = path.stem  # what --resume is given
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._recalled = dict(recalled or {})
         self._is_secret = is_secret
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._file: IO[str] = os.fdopen(
-            os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        )
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+        self._file: IO[str] = os.fdopen(handle, "w", encoding="utf-8")
         self._write({"version": _VERSION, **head})
         self._thread = threading.Thread(target=self._sync, daemon=True)
         self._thread.start()
@@ -67,11 +65,14 @@ class FileJournal(Journal):
             return
         if done.result.status is Status.UNKNOWN:
             return
-        # As it is read again: a mask gives lists for tuples, which must not look like secrets that were taken out.
-        line = json.loads(json.dumps({"head": head, "key": key, **_as_json(done)}))
-        if done.result.no_log or self._is_secret(line):
+        if done.result.no_log:
             return
-        self._write(line)
+        try:
+            line = json.loads(_line({"head": head, "key": key, **_as_json(done)}))
+        except (TypeError, ValueError):
+            return  # a value that JSON does not hold could not be given back as it was
+        if not self._is_secret(line):
+            self._write(line)
 
     def undone(self, head: str, keys: Set[str]) -> None:
         """Write down what was taken back."""
@@ -86,10 +87,11 @@ class FileJournal(Journal):
             self._file.close()
 
     def _write(self, line: Mapping[str, Json]) -> None:
-        text = json.dumps(line, separators=(",", ":"), ensure_ascii=True)
+        text = _line(line)
         with self._lock:
-            self._file.write(text + "\n")
-            self._file.flush()
+            if not self._file.closed:  # after a second Ctrl-C, when a head's thread is still at work
+                self._file.write(text + "\n")
+                self._file.flush()
 
     def _sync(self) -> None:
         while not self._closed.wait(_SYNC_S):
@@ -107,7 +109,7 @@ def folder(environment: Mapping[str, str]) -> Path:
 
 def prune(runs: Path) -> None:
     """Remove the oldest journals beyond those that are kept."""
-    for path in _by_age(runs)[_KEPT:]:
+    for path in _by_age(runs)[KEPT:]:
         path.unlink(missing_ok=True)
 
 
@@ -160,6 +162,10 @@ def read(runs: Path, run: str) -> tuple[Mapping[str, Json], dict[tuple[str, str]
     return head, done
 
 
+def _line(value: Mapping[str, Json]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+
+
 def _forget(done: dict[tuple[str, str], Done], head: str, keys: Set[str]) -> None:
     """Take out the tasks of a head that made something which was taken back."""
     for place, each in list(done.items()):
@@ -170,9 +176,11 @@ def _forget(done: dict[tuple[str, str], Done], head: str, keys: Set[str]) -> Non
 
 def _as_json(done: Done) -> dict[str, Json]:
     effects = done.effects
-    bare = tuple(replace(item, made=()) for item in done.result.items)
+    # `asdict` would copy all that was found, which takes longer than to write it.
+    result = done.result
+    bare = [{**vars(item), "made": ()} for item in result.items]
     return {
-        "result": asdict(replace(done.result, items=bare)),
+        "result": {**vars(result), "items": bare, "times": vars(result.times)},
         "said": dict(effects.said),
         "facts": dict(effects.facts),
         "notified": list(effects.notified),

@@ -94,7 +94,8 @@ class TaskOnHead:
             return way.host
         host = self._run.host(delegate, self._spec.place("delegate_to"))
         become = way.host.become if self._spec.become is not None else host.become
-        return replace(host, become=become)
+        user = way.host.become_user if self._spec.become_user else host.become_user
+        return replace(host, become=become, become_user=user)
 
     # doing it here
 
@@ -193,6 +194,7 @@ class TaskOnHead:
             self._timeout_s(),
             self._play.number,
             run=self._run.options.run,
+            is_handler=self._is_handler,
         )
         task = replace(task, is_handler=self._is_handler)
         without = frozenset(item.key for item in items if self._has_failed(item.key))

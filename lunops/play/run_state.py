@@ -118,7 +118,15 @@ class PlayState:
 
     def names(self, host: Host) -> dict[str, Json]:
         """Return the variables that say who is in the play."""
-        lost = {head.name for head in self.batch if head.is_failed or head.is_unreachable or head.has_left}
-        going = [head.name for head in self.batch if head.name not in lost]
-        everyone = [name for name in self.all_heads if name not in lost]
-        return names_of_play(self.play.name, host, everyone, going, self.all_heads)
+        return names_of_play(self.play.name, host, self._everyone, self._going, lambda: self.all_heads)
+
+    def _lost(self) -> set[str]:
+        return {head.name for head in self.batch if head.is_failed or head.is_unreachable or head.has_left}
+
+    def _going(self) -> list[str]:
+        lost = self._lost()
+        return [head.name for head in self.batch if head.name not in lost]
+
+    def _everyone(self) -> list[str]:
+        lost = self._lost()
+        return [name for name in self.all_heads if name not in lost]

@@ -144,8 +144,10 @@ class Undoing:
         )
 
     def _tell(self, play: PlayState, head: Head, undone: Sequence[TaskResult]) -> None:
-        for each in undone:
-            result = replace(each, play=play.play.name, begun_s=self._run.now_s() - each.times.total_s)
+        ends_s = self._run.now_s()
+        begins_s = [ends_s := ends_s - each.times.total_s for each in reversed(undone)]
+        for each, begun_s in zip(undone, reversed(begins_s), strict=True):
+            result = replace(each, play=play.play.name, begun_s=begun_s)
             head.results.append(result)
             self._run.observer.task_ended(result)
             self._journal.undone(head.name, {item.key for item in result.items})

@@ -18,8 +18,8 @@ from lunops.playbook.values import shown, text, true_or_false
 
 _PARTS: Final = ("block", "rescue", "always")
 _IMPORTS: Final = ("import_tasks", "include_tasks")
-_LOOP_KEYS: Final = ("loop", "with_items", "loop_control")
-_BLOCK_KEYS: Final = ("name", *_PARTS, "rescue_unreachable", *_LOOP_KEYS, *inherit.KEYS)
+LOOP_KEYS: Final = ("loop", "with_items", "loop_control")
+BLOCK_KEYS: Final = ("name", *_PARTS, "rescue_unreachable", *LOOP_KEYS, *inherit.KEYS)
 _IMPORT_REFUSED: Final[Mapping[str, str]] = {
     **refused.NODE,
     "loop": "write `include_tasks`, whose tasks may be done more than once",
@@ -94,7 +94,7 @@ def _looped(notes: Notes, tasks: tuple[Node, ...], loop: Loop) -> Block:
 
 
 def _block(notes: Notes, value: Mapping[str, Json], around: Inherited, ids: Ids) -> tuple[Node, ...]:
-    notes.unknown(value, _BLOCK_KEYS, refused.BLOCK, "a block")
+    notes.unknown(value, BLOCK_KEYS, refused.BLOCK, "a block")
     if notes.depth >= DEEPEST:
         notes.add(f"there are more than {DEEPEST} blocks in each other", fix="put what can stand beside it there")
         return ()
@@ -138,7 +138,7 @@ def _import(notes: Notes, value: Mapping[str, Json], key: str, around: Inherited
     if modules:
         notes.add(f"the import has a module, {modules[0]}, beside it", modules[0], fix="write a task for each")
     rest = {each: said for each, said in value.items() if each not in modules}
-    loops_too = _LOOP_KEYS if short(key) == "include_tasks" else ()
+    loops_too = LOOP_KEYS if short(key) == "include_tasks" else ()
     not_here = {each: why for each, why in _IMPORT_REFUSED.items() if each not in loops_too}
     notes.unknown(rest, ("name", key, *inherit.KEYS, *loops_too), not_here, "an import")
     inherited = around.below(notes, value)

@@ -22,11 +22,11 @@ from lunops.playbook.values import choice, number, shown, text, texts, true_or_f
 
 SECTIONS: Final = ("pre_tasks", "tasks", "post_tasks")
 _ORDERS: Final = ("inventory", "sorted", "reverse_inventory", "reverse_sorted")
-_KEYS: Final = (
+KEYS: Final = (
     "name", "hosts", "vars", "vars_files", "serial", "order", "strategy", "forks", "gather_facts",
     "max_fail_percentage", "force_handlers", "tags", "environment", *inherit.OF_PLAY, *SECTIONS, "handlers",
 )  # fmt: skip
-_IMPORT_KEYS: Final = ("name", "import_playbook", "tags", "when", "vars")
+IMPORT_KEYS: Final = ("name", "import_playbook", "tags", "when", "vars")
 _FLUSH: Final = "flush_handlers"
 _PERCENT = re.compile(r"[1-9][0-9]?%|100%")
 
@@ -55,7 +55,7 @@ def numbering() -> Iterator[int]:
 
 def _imported(notes: Notes, value: Mapping[str, Json], around: Inherited, numbers: Iterator[int]) -> tuple[Play, ...]:
     key = next(key for key in value if key.endswith("import_playbook"))
-    notes.unknown(value, (*_IMPORT_KEYS, key), {}, "an import of a playbook")
+    notes.unknown(value, (*IMPORT_KEYS, key), {}, "an import of a playbook")
     inherited = around.below(notes, {each: said for each, said in value.items() if each in ("tags", "when", "vars")})
     if "name" in value:
         text(notes, value["name"], "name")
@@ -64,7 +64,7 @@ def _imported(notes: Notes, value: Mapping[str, Json], around: Inherited, number
 
 
 def _play(notes: Notes, value: Mapping[str, Json], around: Inherited, place: int) -> Play:
-    notes.unknown(value, _KEYS, refused.PLAY, "a play")
+    notes.unknown(value, KEYS, refused.PLAY, "a play")
     keys = (*inherit.OF_PLAY, "tags", "environment")
     handed = replace(around, variables={}, when=())  # what an import says: `vars` are the play's, `when` its tasks'
     inherited = handed.below(notes, {key: value[key] for key in keys if key in value})

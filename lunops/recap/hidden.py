@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lunops.model import ItemResult, Json, RunResult, TaskResult
-from lunops.recap.line import Mask
+from lunops.recap.line import Mask, same
 
 HIDDEN = "(output hidden: no_log)"
 
@@ -22,6 +22,8 @@ def masked_run(result: RunResult, mask: Mask) -> RunResult:
 
 def masked(task: TaskResult, mask: Mask) -> TaskResult:
     """Return a task's result as it may be shown, written and stored; doing it twice is the same as once."""
+    if mask is same and not task.no_log:
+        return task  # thousands of results are shown, most of them without any secret
     items = tuple(_hidden(item, place, task) if task.no_log else item for place, item in enumerate(task.items, 1))
     error, fix = task.error, task.fix
     if task.no_log:

@@ -21,8 +21,10 @@ def report(result: RunResult, detail: Detail, profile: Profile | None = None, *,
     return "".join(f"{line.text}\n" for line in report_lines(masked_run(result, mask), detail, profile))
 
 
-def report_lines(result: RunResult, detail: Detail, profile: Profile | None = None) -> Iterator[Line]:
-    """Give the lines of the whole run."""
+def report_lines(
+    result: RunResult, detail: Detail, profile: Profile | None = None, *, end: bool = True
+) -> Iterator[Line]:
+    """Give the lines of the whole run; without `end`, what is said when it is over is left out."""
     play = None
     for span in spans(result):
         first = span.results[0]
@@ -36,7 +38,8 @@ def report_lines(result: RunResult, detail: Detail, profile: Profile | None = No
         yield from group_lines(span.results, detail)
     if play is None:
         yield play_title(result.plan, check=result.check)
-    yield from end_lines(result, detail, profile)
+    if end:
+        yield from end_lines(result, detail, profile)
 
 
 def end_lines(result: RunResult, detail: Detail, profile: Profile | None = None) -> Iterator[Line]:

@@ -103,7 +103,7 @@ def _lines(result: TaskResult, detail: Detail, who: _Who) -> Iterator[Line]:
         each = detail.items or (len(result.items) < detail.few and not who.is_many)
         for item in result.items:
             bad = item.status.is_bad and not _is_told_below(result, item)
-            telling = result.module in _TELLING and item.data is not None
+            telling = _tells(result, item) and item.data is not None
             shared = each and not _is_told_below(result, item)
             if detail.items or shared or bad or telling or _shows_changes(result, item, detail):
                 yield from _item_lines(result, item, detail, who)
@@ -132,14 +132,14 @@ def _one_line(result: TaskResult, detail: Detail, who: _Who, counts: str) -> Ite
 
 def _only_item(result: TaskResult, item: ItemResult, detail: Detail, who: _Who) -> Iterator[Line]:
     """Give the lines of a task with one item: it is named if it is more than the head itself."""
-    named = item.label or item.key not in ("", HEAD, result.head, result.delegate)
+    named = item.label or item.key not in ("", HEAD, result.head, result.delegate, result.module)
     if named and who.is_many and not detail.items and not item.status.is_bad:
         # Each head has another name for it, and these lines are to be the same on all.
         yield from _one_line(result, detail, who, _counts(result, detail))
         if _shows_changes(result, item, detail):
             yield from _below(result, item, detail)
         return
-    told = result.module in _TELLING and item.data is not None and not item.status.is_bad
+    told = _tells(result, item) and item.data is not None
     begin = _begin(item.status, who, detail, is_whole=not named)
     text = begin + (f" => (item={clean(item.label or item.key)})" if named else "")
     text += ("" if told and not detail.places else _in(who.time)) + _attempts(result)
@@ -158,7 +158,7 @@ def _item_lines(result: TaskResult, item: ItemResult, detail: Detail, who: _Who)
 def _with_data(text: str, result: TaskResult, item: ItemResult, detail: Detail) -> Iterator[Line]:
     """Give a line, and the data of the item behind it where they are to be seen."""
     data = _shown_data(result, item)
-    if data is None or not (detail.data or (result.module in _TELLING and not item.status.is_bad)):
+    if data is None or not (detail.data or _tells(result, item)):
         yield Line(text=text, status=item.status)
         return
     wide = result.module in _TELLING or detail.everything
@@ -166,6 +166,11 @@ def _with_data(text: str, result: TaskResult, item: ItemResult, detail: Detail) 
     first, *more = said.split("\n")
     yield Line(text=f"{text} => {clean(first)}", status=item.status)
     yield from (Line(text=clean(line), status=item.status) for line in more)
+
+
+def _tells(result: TaskResult, item: ItemResult) -> bool:
+    """Return whether the module has said what it is there to say."""
+    return result.module in _TELLING and not item.status.is_bad and item.status is not Status.SKIPPED
 
 
 def _shown_data(result: TaskResult, item: ItemResult) -> Json:

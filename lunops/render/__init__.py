@@ -12,7 +12,7 @@ from lunops.render.filters import FILTERS, pool_of, to_bool
 from lunops.render.filters import json_of as to_json
 from lunops.render.globals import GLOBALS
 from lunops.render.held import OMIT, Unknown, settle
-from lunops.render.lazy import Lazy, is_template
+from lunops.render.lazy import Late, Lazy, is_template
 from lunops.render.templates import Templates
 from lunops.render.tests import TESTS
 from lunops.render.untaken import UNTAKEN
@@ -25,6 +25,7 @@ __all__ = [
     "UNTAKEN",
     "Expressions",
     "Filter",
+    "Late",
     "Lazy",
     "Templates",
     "Unknown",

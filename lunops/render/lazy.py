@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from jinja2 import UndefinedError
@@ -26,6 +26,15 @@ class Filler(Protocol):
 
     def explained(self, error: Exception, variables: Mapping[str, Json], where: str) -> Exception:
         """Return the error in words for the reader."""
+
+
+class Late:
+    """A plain variable that is made when it is asked for."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[], Json]) -> None:
+        self.make = make
 
 
 class Lazy(Mapping[str, Json]):
@@ -57,7 +66,8 @@ class Lazy(Mapping[str, Json]):
 
     def __getitem__(self, name: str) -> Json:
         if name in self._plain:
-            return self._plain[name]
+            plain = self._plain[name]
+            return plain.make() if type(plain) is Late else plain
         found = self._filled.get(name, _NOT_YET)
         if found is _NOT_YET:
             found = self._filled[name] = self._fill(self._trusted[name], name, self._where.get(name, ""))

@@ -80,6 +80,10 @@ class Machine:
         """Let what would kill the agent's process end its work alone: the process is not the agent's own."""
         self._state.is_alone = False
 
+    def forget(self) -> None:
+        """Remember nothing of the state, for the memory's sake."""
+        self._state.forget()
+
     @property
     def is_dead(self) -> bool:
         """Whether the agent was killed, in a process that is not its own."""

@@ -7,6 +7,7 @@ cache by then. It is not meant to survive the loss of power of the machine that 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sqlite3
@@ -20,6 +21,10 @@ from lunops.sim import turn
 from lunops.sim.faults import Fault, Faults, Struck
 
 _VERSION = 2
+_NO_FAULTS = Faults()
+_load = functools.lru_cache(Faults.load)
+_NODE = "select kind, value from nodes where path = ?"
+_REMEMBERED_MOST = 1 << 16  # of a value
 _BUSY_S = 120.0  # how long to wait for another process' transaction
 _SCHEMA = """
 create table meta (key text primary key, value) without rowid;
@@ -52,6 +57,9 @@ create table journal (
 """
 
 
+Node = tuple[str, Any]  # kind and value
+
+
 class Killed(SystemExit):
     """The agent was killed, and its process goes on: a SystemExit ends a thread, and passes all handlers."""
 
@@ -74,8 +82,9 @@ class State:
         self.path = path
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        self._faults_text = ""
-        self._faults = Faults()
+        self._nodes: dict[str, Node | None] = {}  # by path, as of the last look
+        self._version = 0  # of the file at the last look, which others' changes make another
+        self._faults: Faults | None = None
         self._depth = 0
         self.is_dead = False  # where the agent is no process of its own: it was killed, and does nothing more
         self.is_alone = True  # this process is the agent's alone, and dies with it
@@ -104,13 +113,43 @@ class State:
             row: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
             return row
 
+    def look(self) -> None:
+        """See what others have changed: what is remembered holds from one look to the next."""
+        with self._lock:
+            if not self._depth:  # in a transaction nobody else changes what it sees
+                self._look()
+
+    def forget(self) -> None:
+        """Remember nothing, for the memory's sake."""
+        with self._lock:
+            self._nodes.clear()
+
+    def node(self, path: str) -> Node | None:
+        """Return kind and value of what somebody made at the path: a file, folder, link or value."""
+        with self._lock:
+            try:
+                return self._nodes[path]
+            except KeyError:
+                row: Node | None = self._db.execute(_NODE, (path,)).fetchone()
+                if row is None or len(row[1]) <= _REMEMBERED_MOST:
+                    self._nodes[path] = row
+                return row
+
     def has_node(self, path: str, kind: str) -> bool:
         """Return whether a file, folder or link that somebody made stands at the path."""
-        return self.one("select 1 from nodes where path = ? and kind = ?", path, kind) is not None
+        node = self.node(path)
+        return node is not None and node[0] == kind
+
+    def put_node(self, path: str, parent: str, kind: str, value: str | bytes) -> None:
+        """Make or replace what stands at a path; call it while `changing`."""
+        self._db.execute("insert or replace into nodes values (?, ?, ?, ?)", (path, parent, kind, value))
+        self._nodes.pop(path, None)
 
     def do(self, sql: str, *values: Any) -> None:
         """Execute one statement; call it while `changing`."""
         self._db.execute(sql, values)
+        if " nodes " in sql:
+            self._nodes.clear()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -183,11 +222,11 @@ class State:
         """Return what goes wrong at present; raises Killed where the agent was."""
         if self.is_dead:
             raise Killed
-        row = self.one("select value from meta where key = 'faults'")
-        text = row[0] if row else ""
         with self._lock:
-            if text != self._faults_text:
-                self._faults_text, self._faults = text, Faults.load(text) if text else Faults()
+            self.look()
+            if self._faults is None:
+                row = self.one("select value from meta where key = 'faults'")
+                self._faults = _load(row[0]) if row else _NO_FAULTS
             return self._faults
 
     def set_faults(self, faults: Faults) -> None:
@@ -199,6 +238,8 @@ class State:
     def put(self, key: str, value: Any) -> None:
         """Keep one value; call it while `changing`."""
         self.do("insert or replace into meta values (?, ?)", key, value)
+        if key == "faults":
+            self._faults = None
 
     def counter(self, key: str, step: int = 1) -> int:
         """Return the next number of a counter; call it while `changing`."""
@@ -211,6 +252,13 @@ class State:
         """Return the changes of the head since the one numbered `after`."""
         rows = self.all("select n, kind, what, pid from journal where n > ? order by n", after)
         return tuple(Change(n=n, kind=kind, what=what, pid=pid) for n, kind, what, pid in rows)
+
+    def _look(self) -> None:
+        version = self._db.execute("pragma data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._nodes.clear()
+            self._faults = None
 
     def _is_made(self) -> bool:
         return self.one("pragma user_version") == (_VERSION,)
@@ -236,9 +284,12 @@ class State:
             self._db.execute(begin)
             self._depth = 1
             try:
+                self._look()
                 yield
             except BaseException:
                 self._db.execute("rollback")
+                self._nodes.clear()
+                self._faults = None
                 raise
             else:
                 self._db.execute("commit")

@@ -51,12 +51,17 @@ class Files:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    def look(self) -> None:
+        """See what others have changed since the last look."""
+        self._state.look()
+
     def kind(self, path: str) -> Kind | None:
         """Return what stands at the path."""
         if path == "/":
             return "dir"
-        row = self._state.one("select kind from nodes where path = ?", path)
-        return row[0] if row else None
+        node = self._state.node(path)
+        kind: Any = node[0] if node else None
+        return kind  # type: ignore[no-any-return]
 
     def target(self, path: str) -> str:
         """Return where a link leads."""
@@ -68,17 +73,13 @@ class Files:
 
     def text(self, path: str) -> str:
         """Return a file's text."""
-        row = self._state.one("select value from nodes where path = ?", path)
-        if row is None:
-            raise refuse(errno.ENOENT, path)
-        return row[0].decode("utf-8", "replace") if isinstance(row[0], bytes) else str(row[0])
+        data = self._value(path)
+        return data.decode("utf-8", "replace") if isinstance(data, bytes) else data
 
     def data(self, path: str) -> bytes:
         """Return a file's bytes."""
-        row = self._state.one("select value from nodes where path = ?", path)
-        if row is None:
-            raise refuse(errno.ENOENT, path)
-        return row[0] if isinstance(row[0], bytes) else str(row[0]).encode()
+        data = self._value(path)
+        return data if isinstance(data, bytes) else data.encode()
 
     def put_data(self, path: str, data: bytes) -> None:
         """Make or replace a file, as text where it is some; call it while changing the state."""
@@ -86,11 +87,11 @@ class Files:
             value: str | bytes = data.decode()
         except UnicodeDecodeError:
             value = data
-        self._state.do("insert or replace into nodes values (?, ?, 'file', ?)", path, parent_of(path), value)
+        self._state.put_node(path, parent_of(path), "file", value)
 
     def put(self, path: str, kind: Kind, text: str = "") -> None:
         """Make or replace what stands at the path; call it while changing the state."""
-        self._state.do("insert or replace into nodes values (?, ?, ?, ?)", path, parent_of(path), kind, text)
+        self._state.put_node(path, parent_of(path), kind, text)
 
     def mode(self, path: str, kind: Kind = "file") -> int:
         """Return the permission bits of what stands there, by default those that root's umask leaves."""
@@ -120,6 +121,12 @@ class Files:
     def _attribute(self, name: str, path: str, default: object) -> Any:
         row = self._state.one("select value from meta where key = ?", f"{name}:{path}")
         return row[0] if row else default
+
+    def _value(self, path: str) -> str | bytes:
+        node = self._state.node(path)
+        if node is None:
+            raise refuse(errno.ENOENT, path)
+        return node[1] if isinstance(node[1], bytes) else str(node[1])
 
     def remove(self, path: str) -> None:
         """Remove what stands at the path and below it; call it while changing the state."""
@@ -166,6 +173,7 @@ class Tree:
 
     def find(self, path: str, *, follow: bool) -> tuple[str, Kind | None]:
         """Return the canonical path, and what stands there; errors as `canonical`."""
+        self.files.look()
         path = os.path.normpath(path)
         kind = self.part(path).kind(path)
         if kind is not None and (kind != "link" or not follow):
