@@ -102,7 +102,10 @@ def test_a_sudo_that_allows_one_try_only_says_so_as_well(site: Site, sudoers: Su
 
 def test_a_password_that_nobody_asks_for_is_not_sent_and_is_no_program_text(site: Site, sudoers: Sudoers) -> None:
     sudoers.allow("ALL=(ALL) NOPASSWD: ALL")
-    session = enter(site, sudoers, become_password="1\nimport os; os.abort()")
+    slow = sudoers.folder / "slow-python"  # there is time to be hasty
+    slow.write_text(f'#!/bin/sh\nsleep 0.7\nexec {PYTHON} "$@"\n')
+    slow.chmod(0o755)
+    session = enter(site, sudoers, become_password="1\nimport os; os.abort()", python=str(slow))
     assert session.hello.uid == 0
     assert say(session, "id", "-u") == "0"
 
