@@ -90,4 +90,4 @@ def test_each_lun_is_whole_or_not_there_whichever_write_fails_and_a_resume_makes
         assert not again.is_bad, [(task.name, task.error, task.items) for task in again.tasks if task.status.is_bad]
         assert there(head) == dict.fromkeys(NAMES, 3), f"{effect} at write {nth}, resumed"
         head.close()
-    assert struck >= 10
+    assert struck * STEP > 40  # writes
