@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -34,6 +35,7 @@ from lunops.play.run_state import Options as RunOptions
 from lunops.playbook.listing import listing_text
 
 _INTERRUPTED = 99
+_COLLECT_EVERY = 20_000  # new objects; Python's own number is for programs that keep less
 _RESUMED = ("plan", "inventory", "limit", "extra_vars", "tags", "skip_tags", "start_at_task", "force_handlers")
 
 
@@ -70,6 +72,9 @@ def carry_out(inputs: Inputs, options: Options, recalled: dict[tuple[str, str], 
             recalled=recalled or {},
             is_secret=inputs.mask.finds,
         )
+    # All that was read stays to the end, and so do the results: to go over them again and again finds nothing.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY)
     cancelled = threading.Event()
     result = None
     try:

@@ -22,6 +22,7 @@ from lunops.errors import AgentError, UnreachableError
 from lunops.sim.inline import InlineAgent
 
 _HERE_MOST = 16  # heads within this process: fewer would not be worth the start of a worker
+_FOR_EACH_HERE = 4  # heads that a worker has before there is another one here: what runs here has its own work besides
 _WORKERS_MOST = 4
 _STARTS_IN_S = 60.0
 _CHUNK_BYTES = 1 << 18
@@ -210,7 +211,8 @@ class _Crowd:
     def open(self, state: Path, pools: tuple[str, ...]) -> LocalAgent | RemoteAgent | None:
         with self._lock:
             most = min(_WORKERS_MOST, len(os.sched_getaffinity(0)) - 1)
-            is_here = self._here < _HERE_MOST or most < 1
+            elsewhere = sum(len(worker.heads) for worker in self._workers)
+            is_here = most < 1 or self._here < _HERE_MOST + elsewhere // (_FOR_EACH_HERE * most)
             self._here += is_here
         if is_here:
             heard = _Heard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -13,6 +14,8 @@ from lunops.model import Host, ItemResult, Task, TaskResult
 from lunops.modules import MODULES
 from lunops.play.observer import PlayObserver
 from lunops.play.state import Made
+
+_CLOSING_MOST = 32  # sessions that are ended side by side
 
 Key = tuple[str, bool, str]
 
@@ -164,7 +167,13 @@ class Reach:
         """End all sessions, side by side: each end costs a round trip."""
         with self._guard:
             lines, self._lines = list(self._lines.values()), {}
-        threads = [threading.Thread(target=line.run.close, daemon=True) for line in lines]
+
+        def some() -> None:
+            with contextlib.suppress(IndexError):
+                while True:
+                    lines.pop().run.close()
+
+        threads = [threading.Thread(target=some, daemon=True) for _ in range(min(len(lines), _CLOSING_MOST))]
         for thread in threads:
             thread.start()
         for thread in threads:

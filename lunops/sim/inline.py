@@ -45,7 +45,9 @@ class InlineAgent:
             system.close()
             return None
         system.share_process()
-        return cls(system, say)
+        agent = cls(system, say)
+        system.forget()
+        return agent
 
     @property
     def is_dead(self) -> bool:

@@ -62,6 +62,7 @@ class Machine:
         self._tree = Tree(self._files, parts)
         with self._state.changing():
             if self._files.kind("/run") is None:
+                self._locks.mkdir(mode=0o700, exist_ok=True)
                 for folder in _FOLDERS:
                     self._files.put(folder, "dir")
                 for path_, text in standing_files().items():

@@ -120,9 +120,10 @@ class State:
                 self._look()
 
     def forget(self) -> None:
-        """Remember nothing, for the memory's sake."""
+        """Remember nothing, for the memory's sake: many heads may be open, of which few are at work."""
         with self._lock:
             self._nodes.clear()
+            self._db.execute("pragma shrink_memory")  # which the file's pages would fill
 
     def node(self, path: str) -> Node | None:
         """Return kind and value of what somebody made at the path: a file, folder, link or value."""
