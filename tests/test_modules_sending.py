@@ -84,7 +84,7 @@ def test_the_playbook_sends_from_the_head_that_holds_the_image_to_all_that_are_n
         ({"image": "tank/images/golden@2"}, "the pools of jbod-03 are not known"),
         ({"image": "tonc/images/golden@2"}, "no head has the pool 'tonc'"),
         ({"image": "tank/images/golden@2", "to": ["jbod-2"]}, "no head is named 'jbod-2'"),
-        ({}, "there is no variable 'image'"),
+        ({}, "say which snapshot to bring: -e image=POOL/images/golden@2"),
     ],
 )
 def test_the_playbook_says_what_it_cannot_do(variables: Any, said: str) -> None:

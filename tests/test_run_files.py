@@ -35,7 +35,7 @@ def test_a_journal_that_cannot_be_written_is_refused_before_anything_is_run(
     (folder / "state").write_text("a file, and no folder")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
 
-    assert run(["run", "book.yml", "-i", "inventory"]) == 1
+    assert run(["run", "book.yml", "-i", "inventory"]) == 8
 
     told = capsys.readouterr()
     assert told.out == ""

@@ -71,9 +71,14 @@ class _Representer(RoundTripRepresenter):
     def ignore_aliases(self, _data: Any) -> bool:
         return True
 
+    def represent_text(self, data: str) -> ScalarNode:
+        """Return a text; quoted where a letter of it does not show: YAML 1.1 takes NEL for a line's end."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if data.isprintable() else '"')
+
     def represent_vaulted(self, data: Vaulted) -> ScalarNode:
         """Return an encrypted value as a block of text with the tag !vault."""
         return self.represent_scalar("!vault", str(data), style="|")
 
 
+_Representer.add_representer(str, _Representer.represent_text)
 _Representer.add_representer(Vaulted, _Representer.represent_vaulted)

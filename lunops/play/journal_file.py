@@ -38,14 +38,18 @@ class FileJournal(Journal):
         recalled: Mapping[tuple[str, str], Done] | None = None,
         is_secret: Callable[[Json], bool] = lambda _value: False,
     ) -> None:
-        """Begin the file, for its owner alone; `head` says what is run."""
+        """Begin the file, for its owner alone; `head` says what is run. Raises `PlaybookError` where it cannot."""
         self.name = path.stem  # what --resume is given
         self._recalled = dict(recalled or {})
         self._is_secret = is_secret
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+        except OSError as error:
+            fix = "set XDG_STATE_HOME to a folder that you may write to"
+            raise PlaybookError(f"the journal cannot be written: {error.strerror}", where=str(path), fix=fix) from error
         self._file: IO[str] = os.fdopen(handle, "w", encoding="utf-8")
         self._write({"version": _VERSION, **head})
         self._thread = threading.Thread(target=self._sync, daemon=True)
