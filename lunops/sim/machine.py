@@ -62,7 +62,6 @@ class Machine:
         self._tree = Tree(self._files, parts)
         with self._state.changing():
             if self._files.kind("/run") is None:
-                self._locks.mkdir(mode=0o700, exist_ok=True)
                 for folder in _FOLDERS:
                     self._files.put(folder, "dir")
                 for path_, text in standing_files().items():
@@ -208,7 +207,7 @@ class Machine:
 
     @property
     def _locks(self) -> Path:
-        return self._state.path.with_name(self._state.path.name + ".locks")
+        return self._state.path.with_name(self._state.path.name + ".lock")
 
     def _lock_file(self, path: str) -> str:
         path = self._tree.canonical(path, follow=True)
