@@ -5,7 +5,7 @@ HEAD ?= sim
 # Tests run side by side on this many processes.
 JOBS ?= 2
 
-.PHONY: help setup setup-lab test lint acceptance conformance demo bench clean
+.PHONY: help setup setup-lab ansible test lint acceptance conformance demo bench bench-heads clean
 
 help:
 	@echo "make setup              the environment, and the command at $(VENV)/bin/lunops"
@@ -13,7 +13,9 @@ help:
 	@echo "make demo HEAD=lab      the same on a real kernel in a virtual machine, and two nodes boot from their clones"
 	@echo "make test               lint, types, and the whole test suite"
 	@echo "make acceptance         the suite on real storage heads (virtual machines: ZFS and the kernel's target)"
+	@echo "make ansible            the ansible-core that lunops is compared to, and where it is"
 	@echo "make bench              what replicating an image costs between two such heads, beside ssh by hand"
+	@echo "make bench-heads        what a play on 500 simulated heads costs beside one on one head"
 	@echo "make conformance        both, and docs/conformance.md: which operation passed on which"
 
 setup: $(VENV)/.installed
@@ -29,6 +31,10 @@ $(VENV)/.installed: pyproject.toml tests/tools/packages
 setup-lab: setup
 	@tests/tools/packages lab
 
+# ansible-core, in an environment of its own, for the comparison with it; it prints the folder of its commands.
+ansible:
+	@PYTHON=$(PYTHON) tests/tools/ansible
+
 lint: setup
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check --quiet
@@ -42,6 +48,9 @@ acceptance: setup-lab
 
 bench: setup-lab
 	@$(VENV)/bin/pytest -m lab -p no:xdist -s --timeout=1200 tests/acceptance/bench_*.py
+
+bench-heads: setup
+	@$(VENV)/bin/python -m tests.bench_heads
 
 conformance:
 	@rm -rf .conformance

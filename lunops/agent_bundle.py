@@ -32,13 +32,16 @@ def preamble() -> bytes:
     return b"%d\n%b" % (len(blob), blob)
 
 
-def bootstrap_argv(python: str) -> tuple[str, ...]:
+def bootstrap_argv(python: str, ready: str = "") -> tuple[str, ...]:
     """Return the argv of a process that reads `preamble()`, then is the agent on the same stdin and stdout.
+
+    `ready` is a word, of letters, digits and dashes, that it writes before it reads anything.
 
     -I: neither PYTHON* variables, nor the user's own packages, nor the working folder reach a program that
     may run as root. -S: no site-packages either; the agent needs none, and start-up is faster.
     """
-    return (python, "-I", "-S", "-X", "utf8", "-c", _BOOT)
+    say = f'import os;os.write(1,b"{ready}");' if ready else ""
+    return (python, "-I", "-S", "-X", "utf8", "-c", say + _BOOT)
 
 
 def _modules(folder: Traversable, package: str) -> Iterator[tuple[str, str]]:

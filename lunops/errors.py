@@ -6,7 +6,11 @@ LunopsError
 │   ├── InventoryError    the inventory file, or what was looked up in it
 │   ├── PlaybookError     the playbook file
 │   ├── TemplateError     a Jinja template, or the fragment that it renders to
-│   └── SettingsError     the service's settings file
+│   ├── SettingsError     a settings file: the service's, or that of the command line
+│   ├── SavedPlanError    a saved plan: damaged, or what it was made from has changed
+│   └── VaultError        an encrypted file or value, or what should open it
+│       └── VaultKeyError none of the passphrases given opens it
+├── NotYetKnownError      an expression uses a value that only the run will give
 ├── HeadError             a head could not do it
 │   ├── UnreachableError  no connection, or it was lost: what ran last has an unknown outcome
 │   │   └── HostKeyError  the head's host key is unknown or has changed
@@ -69,7 +73,33 @@ class TemplateError(InputError):
 
 
 class SettingsError(InputError):
-    """The settings file is wrong."""
+    """A settings file is wrong."""
+
+
+class SavedPlanError(InputError):
+    """A saved plan is damaged, of another format, or what it was made from has changed."""
+
+
+class VaultError(InputError):
+    """An encrypted file or value is damaged or of an unknown kind, or the source of a passphrase is wrong."""
+
+
+class VaultKeyError(VaultError):
+    """None of the passphrases given opens it."""
+
+
+class NotYetKnownError(LunopsError):
+    """An expression uses a value that only the run will give, or that a task would have given that did not run."""
+
+    def __init__(self, name: str, why: str = "", *, where: str = "", fix: str = "") -> None:
+        super().__init__(f"{name!r} is not known yet" + (f": {why}" if why else ""), where=where, fix=fix)
+        self.name = name
+        self.why = why
+
+    def at(self, where: str) -> NotYetKnownError:
+        """Return the same error with `where` put in front of the place that it names already."""
+        place = f"{where}: {self.where}" if self.where else where
+        return NotYetKnownError(self.name, self.why, where=place, fix=self.fix)
 
 
 class HeadError(LunopsError):

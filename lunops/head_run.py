@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+from lunops.connections.elevation import refuse_without_root
 from lunops.connections.pipe import Pipe
 from lunops.errors import HeadError, UnreachableError, WedgedError
 from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times
@@ -78,9 +79,39 @@ class Silent:
         """Do nothing."""
 
 
+class OneAtATime:
+    """Calls an observer from one thread at a time."""
+
+    def __init__(self, observer: Observer) -> None:
+        """Call this one."""
+        self._observer = observer
+        self._lock = threading.RLock()
+
+    def task_started(self, head: str, task: Task) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._observer.task_started(head, task)
+
+    def item_ended(self, head: str, task: Task, item: ItemResult) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._observer.item_ended(head, task, item)
+
+    def progress(self, head: str, task: Task, item_key: str, done_bytes: int, total_bytes: int) -> None:
+        """Pass it on."""
+        if isinstance(self._observer, ProgressObserver):
+            with self._lock:
+                self._observer.progress(head, task, item_key, done_bytes, total_bytes)
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Pass it on."""
+        with self._lock:
+            self._observer.task_ended(result)
+
+
 def needs_lio(tasks: Iterable[Task]) -> bool:
     """Return whether LIO work is among the tasks."""
-    return any(task.module.startswith("lio_") for task in tasks)
+    return any(task.module.startswith("lio_") or task.module == "lun" for task in tasks)
 
 
 def failed_keys(results: Sequence[TaskResult]) -> frozenset[str]:
@@ -100,10 +131,12 @@ class HeadRun:
         check: bool = False,
         waited_s: float = 0.0,
         for_lio: bool = False,
+        peers: Mapping[str, Host] | None = None,
     ) -> None:
         """Remember how to get there; `waited_s` is how long the head waited for its turn, part of its first task.
 
-        `for_lio`: LIO work is among the tasks, so that on a wedged head not even the first one is begun.
+        `for_lio`: LIO work is among the tasks, so that on a wedged head not even the first one is begun. `peers`: other
+        heads on which something may have been made before this run of the tasks; its own it comes to know.
         """
         self._host = host
         self._connect = connect
@@ -116,10 +149,12 @@ class HeadRun:
         self._is_broken = False  # the session is of no more use
         self._cancelled = threading.Event()
         self._relay = Relay(host, connect)
-        self._peers: dict[str, Host] = {}  # the other heads of the tasks so far
+        self._peers = dict(peers or {})  # the other heads of the tasks so far
 
-    def task(self, task: Task, *, without: frozenset[str]) -> TaskResult:
+    def task(self, task: Task, *, without: frozenset[str], check: bool | None = None) -> TaskResult:
         """Do a task; items whose key is in `without` end as skipped, and are not sent.
+
+        `check`: whether this one only looks, where that is not as the whole run does.
 
         Never raises `HeadError`: it makes a failed or unreachable result, in which every item that was not heard of
         has failed. After that, and after `cancel`, nothing more is sent: all items of further tasks are skipped.
@@ -137,7 +172,7 @@ class HeadRun:
             )
         else:
             self._observer.task_started(self._host.name, wanted)
-            result = self._do(task, wanted)
+            result = self._do(task, wanted, check=self._check if check is None else check)
         self._observer.task_ended(result)
         return result
 
@@ -150,6 +185,22 @@ class HeadRun:
         """
         made = {} if self._check else made_for_failed(results)
         return self._undo(len(results) + 1, "Take back what failed items left", made) if made else None
+
+    def take_back_keys(self, results: Sequence[TaskResult], keys: Set[str], number: int) -> TaskResult | None:
+        """Undo what these tasks made for the items of these keys, as the task of this number; None: it was nothing."""
+        made: dict[str, list[Json]] = {}
+        for result in results:
+            for item in result.items:
+                if item.key in keys and item.made:
+                    made.setdefault(item.key, []).extend(item.made)
+        return self._undo(number, "Take back what failed items left", made) if made else None
+
+    def revive(self) -> None:
+        """Take tasks again after one that failed as a whole: a rescue wants to; a lost connection is made anew."""
+        self._is_over = False
+        if self._is_broken:
+            self.close()
+            self._is_broken = False
 
     def take_back_all(self, results: Sequence[TaskResult], before: int) -> list[TaskResult]:
         """Undo all that these tasks made, the last task first; `before` tasks of the head ended before them.
@@ -225,7 +276,7 @@ class HeadRun:
             raise error
         return self._session
 
-    def _do(self, task: Task, wanted: Task) -> TaskResult:
+    def _do(self, task: Task, wanted: Task, *, check: bool) -> TaskResult:
         """Run the wanted part of a task, and turn what breaks it into its result."""
         begun = time.monotonic()
         heard: dict[str, ItemResult] = {}
@@ -235,17 +286,18 @@ class HeadRun:
             self._observer.item_ended(self._host.name, task, item)
 
         try:
+            refuse_without_root(self._host, task.module)
             session = self._open()
             if task.module == SOURCE:
                 answer = self._relay.run(
                     session,
                     wanted,
-                    check=self._check,
+                    check=check,
                     on_item=hear,
                     on_progress=lambda key, done, total: self._tell_progress(task, key, done, total),
                 )
             else:
-                answer = session.run(wanted, check=self._check, on_item=hear)
+                answer = session.run(wanted, check=check, on_item=hear)
         except HeadError as error:
             self._is_over = self._is_broken = True
             result = self._failed(task, wanted, error, heard, time.monotonic() - begun)

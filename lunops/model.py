@@ -44,10 +44,14 @@ class Host:
     private_key: Path | None = None
     known_hosts: Path | None = None
     become: bool = False
+    become_user: str = ""  # whose rights `become` gives; empty: root
+    become_password: str = field(default="", repr=False)  # what sudo asks for; empty: it must not ask
     python: str = "python3"  # the interpreter on the head
     pools: tuple[str, ...] = ()
     portals: tuple[Portal, ...] = (Portal(address="0.0.0.0", port=3260),)
     state: Path | None = None  # the simulated head's file
+    delay_s: float = 0.0  # of the simulated head: what a round trip to it takes
+    sim_process: bool = False  # the simulated head's agent is a process of its own, which can be killed
     hang_s: float = 120.0  # how long a single step on LIO may take before the head counts as wedged
     groups: tuple[str, ...] = ()
     variables: Mapping[str, Json] = field(default_factory=dict)  # every variable of the host, for templates
@@ -76,6 +80,7 @@ class Task:
     timeout_s: float = 600.0
     play: int = 0  # the place in the playbook of the play that it is of
     run: str = ""  # whose work it is: the head knows while it is at work
+    is_handler: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +97,6 @@ class Plan:
 
     name: str
     heads: tuple[HeadPlan, ...]
-    all_or_nothing: frozenset[int] = frozenset()  # the plays of which all is taken back where anything fails
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -13,6 +14,7 @@ from lunops.errors import BadValueError
 from lunops.near import hint
 
 _SHOWN = 10
+_QUOTED = re.compile(r"'([^']*)'")  # the choices in pydantic's list of them
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -45,6 +47,8 @@ class Problem:
     path: str  # such as targets[0].tpgs[0].tag; empty for the whole
     what: str
     fix: str = ""
+    place: tuple[str | int, ...] = ()  # the path in parts, as pydantic has it
+    kind: str = ""  # pydantic's name of it, where it is of pydantic
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}" if self.path else self.what
@@ -72,7 +76,10 @@ def check(model: type[M], value: object, advice: Mapping[str, str] | None = None
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        return None, [_problem(model, each, advice or {}) for each in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        return None, [
+            replace(_problem(model, each, advice or {}), place=each["loc"], kind=each["type"]) for each in found
+        ]
 
 
 def _problem(model: type[BaseModel], error: ErrorDetails, advice: Mapping[str, str]) -> Problem:
@@ -88,8 +95,13 @@ def _problem(model: type[BaseModel], error: ErrorDetails, advice: Mapping[str, s
     words = _WORDS.get(kind, error["msg"][:1].lower() + error["msg"][1:])
     if kind == "missing":
         return Problem(path=path, what=words, fix=f"give {place[-1]!r}")
+    fix = hint(value, _QUOTED.findall(context["expected"]), "choices") if _is_choice(kind, value) else ""
     shown = "what it is" if "password" in path else repr(value)
-    return Problem(path=path, what=f"{words}, not {shown if len(shown) < 80 else shown[:77] + '…'}")
+    return Problem(path=path, what=f"{words}, not {shown if len(shown) < 80 else shown[:77] + '…'}", fix=fix)
+
+
+def _is_choice(kind: str, value: object) -> TypeGuard[str]:
+    return kind == "literal_error" and isinstance(value, str)
 
 
 def in_one(problems: Sequence[Problem]) -> tuple[str, str]:

@@ -15,11 +15,21 @@ from tests.operations.bench import Bench
 from tests.operations.sim_eyes import SimEyes
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep journals of runs out of the home of whoever runs the tests."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    yield
+    patch.undo()
+
+
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """A simulated head of the test's own."""
     inventory = parse(
-        f"[heads]\njbod-01 connection=sim pools=jbod-01-p01 state={tmp_path}/jbod-01.sim\n", tmp_path / "inventory"
+        f"[heads]\njbod-01 connection=sim pools=jbod-01-p01 state={tmp_path}/jbod-01.sim sim_process=true\n",
+        tmp_path / "inventory",
     )
     host = inventory.hosts["jbod-01"]
     test = re.sub(r"[^a-z0-9]", "", request.node.name.removeprefix("test_"))[:24]

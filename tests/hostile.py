@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from lunops.modules.texts import ADDRESS, FREE, MODE, NAME, ONE_LINE, OWNER, PATH
 from lunops.names import Dataset, HoldTag, Iqn, LunName, Portal, Size, Snapshot, SnapshotTag
 
 # -- what is hostile ------------------------------------------------------------------------------------------------
@@ -71,21 +72,31 @@ VALID: Mapping[Any, Any] = {
 # Text with a pattern, by the pattern: a valid one. Hostile text must not fit it.
 NAME_PATTERNS: Mapping[str, str] = {
     r"\A[a-z0-9][a-z0-9:_.@-]*\z": "compression",  # of a property; @ is zfs's own, as in userquota@name
+    NAME: "NAME",  # of an environment's variable
+    MODE: "0644",
+    OWNER: "root",
+    ADDRESS: "10.0.0.1",
     r"\A[a-z0-9][A-Za-z0-9:_.@#-]*\z": "used",  # of a property to tell; # as in written#BOOKMARK
 }
 # Text that is no name and may be what it likes, but for control characters: one argument of a command, a whole word.
 TEXT_PATTERNS: Mapping[str, str] = {
     r"\A[^\x00-\x1f\x7f]*\z": "lz4",  # the value of a property
     r"\A[!-~]([ -~]*[!-~])?\z": "lunops",  # CHAP's names and secrets
+    PATH: "/srv/file",
+    ONE_LINE: "some text",
 }
+# Text that may be anything that a process can be given: no NUL. It is an argument, or a file's content, as it is.
+FREE_PATTERNS: Mapping[str, str] = {FREE: "some text"}
 # JSON of its own kind, by MODULE.FIELD: what is in it is gone through in tests/test_hostile_fragments.py; `vars` reach
 # a fragment only through a template, which makes JSON of them.
-JSON_FIELDS = ("lio_fragment.fragment", "lio_fragment.vars")
+JSON_FIELDS = ("lio_fragment.fragment", "lio_fragment.vars", "debug.msg", "copy.content")  # debug shows any value
 # Plain text that is looked up among what is there, by MODULE.FIELD.
 LOOKED_UP: Mapping[str, str] = {
     "lio_target.template": "lun.json.j2",
     "lio_fragment.template": "lun.json.j2",
     "zfs_send.to": "jbod-02",
+    "template.src": "lun.json.j2",
+    "lun.template": "lun.json.j2",
 }
 
 
@@ -101,6 +112,7 @@ class Place:
     path: tuple[str | int, ...]
     valid: str
     is_text: bool = False  # no name: only control characters are hostile
+    is_free: bool = False  # not even those, but NUL, and what is no Unicode
     is_key: bool = False  # the last of the path is the key of a mapping, and it is that which is given
 
     def __str__(self) -> str:
@@ -130,13 +142,13 @@ def _of(module: str, path: tuple[str | int, ...], kind: Any, metadata: tuple[Any
     elif origin in (Union, types.UnionType):
         # What is hostile to all of a union's parts: text is the widest of them, so it alone is asked for.
         found = [place for part in inside if part is not type(None) for place in _of(module, path, part, metadata)]
-        text = [place for place in found if place.is_text]
+        text = [place for place in found if place.is_text or place.is_free]
         yield from text or found
     elif origin in (list, tuple, set, frozenset):
         yield from _of(module, (*path, 0), inside[0], ())
     elif origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         for place in _of(module, (*path, "KEY"), inside[0], ()):
-            yield Place(module=module, path=place.path, valid=place.valid, is_text=place.is_text, is_key=True)
+            yield replace(place, is_key=True)
         yield from _of(module, (*path, "KEY"), inside[1], ())
     elif origin is Literal or (isinstance(kind, type) and issubclass(kind, Enum)):
         yield Place(module=module, path=path, valid=str(inside[0] if inside else next(iter(kind)).value))
@@ -158,6 +170,8 @@ def _text(module: str, path: tuple[str | int, ...], name: str, metadata: tuple[A
             return Place(module=module, path=path, valid=NAME_PATTERNS[pattern])
         if pattern in TEXT_PATTERNS:
             return Place(module=module, path=path, valid=TEXT_PATTERNS[pattern], is_text=True)
+        if pattern in FREE_PATTERNS:
+            return Place(module=module, path=path, valid=FREE_PATTERNS[pattern], is_free=True)
     if name in LOOKED_UP:
         return Place(module=module, path=path, valid=LOOKED_UP[name])
     said = f"text that fits {patterns}" if patterns else "any text at all"
@@ -167,7 +181,7 @@ def _text(module: str, path: tuple[str | int, ...], name: str, metadata: tuple[A
 def _pattern(metadata: Any) -> str:
     if isinstance(metadata, FieldInfo):
         return next((found for each in metadata.metadata if (found := _pattern(each))), "")
-    return str(getattr(metadata, "pattern", "") or "")
+    return str(getattr(metadata, "pattern", "") or getattr(getattr(metadata, "func", None), "pattern", ""))
 
 
 def _built(place: Place, model: type[BaseModel], value: str) -> Any:

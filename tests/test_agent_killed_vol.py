@@ -10,7 +10,7 @@ from lunops.connections import connect
 from lunops.inventory import parse
 from lunops.model import RunResult, Status
 from lunops.planner import plan_playbook
-from lunops.playbook import parse as parse_playbook
+from lunops.playbook.reader import read_playbook as parse_playbook
 from lunops.resources import load_templates
 from lunops.runner import run_plan
 from lunops.sim.faults import Fault, Faults

@@ -21,7 +21,7 @@ import pytest
 
 from lunops import __version__
 from lunops.cli import run
-from lunops.cli.printer import Output
+from lunops.cli.output import Output
 from lunops.cli.variables import extra_variables
 from lunops.errors import (
     AgentError,
@@ -139,16 +139,16 @@ def test_a_failed_head_exits_with_2_and_what_failed_is_said_with_its_item(
     assert "TASK [Destroy nothing] ***" in out
     assert "failed: [local-1] => (item=lunops-nosuch/nosuch)" in out
     assert "    error: zfs " in out
-    assert "local-1 : ok=0     changed=0     unreachable=0     failed=1     skipped=1" in out
+    assert "local-1 : ok=0     changed=0     unreachable=0     failed=1     skipped=0" in out
     assert "SLOWEST TASKS" in out
 
 
 def test_an_unreachable_head_exits_with_4_and_both_with_6(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(words(folder, "--limit", "there")) == 4
-    assert "unreachable: [far-1] 1 unreachable" in capsys.readouterr().out
+    assert "fatal: [far-1]: UNREACHABLE! 1 unreachable" in capsys.readouterr().out
     assert run(words(folder)) == 6
     out = capsys.readouterr().out
-    assert "unreachable: [far-1]" in out
+    assert "fatal: [far-1]: UNREACHABLE!" in out
     assert "failed: [local-1]" in out
 
 
@@ -170,7 +170,8 @@ def test_output_that_is_piped_has_no_colours(folder: Path) -> None:
 
     assert done.returncode == 2
     assert b"\x1b" not in done.stdout
-    assert done.stderr == b""
+    assert done.stderr.startswith(b"lunops: to go on from here: lunops run --resume ")
+    assert b"\x1b" not in done.stderr
 
 
 def test_colours_change_nothing_in_the_text() -> None:
@@ -213,7 +214,7 @@ def test_ctrl_c_says_what_happens_and_a_second_one_ends_at_once_with_99(folder: 
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
 
-    assert "interrupted: ending after the present items" in first
+    assert "interrupted: ending what runs on the heads" in first
     assert process.returncode == 99
     assert "Traceback" not in out + err
 

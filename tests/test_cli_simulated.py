@@ -69,7 +69,8 @@ def test_a_delete_leaves_the_clones_unless_it_is_told_otherwise(
     inventory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result(capsys, *play("create-batch.yml", inventory))
-    assert item_statuses(result(capsys, *play("delete-batch.yml", inventory))) == {"01:lio_absent": ["changed"] * 3}
+    gone = item_statuses(result(capsys, *play("delete-batch.yml", inventory)))
+    assert gone == {"01:lio_absent": ["changed"] * 3, "02:zfs_destroy": []}
 
     back = item_statuses(result(capsys, *play("create-batch.yml", inventory)))
     assert back["01:zfs_clone"] == ["ok"] * 3
@@ -194,7 +195,7 @@ def test_ctrl_c_ends_between_two_items_and_the_next_run_goes_on(
     assert set(first) == {"changed", "skipped"}
     assert len(made(head)[0]) == first.count("changed")
     assert made(head)[1] == set()
-    assert item_statuses(value)["03:lio_target"] == ["skipped"] * 12
+    assert "03:lio_target" not in item_statuses(value)
 
     again = result(capsys, *words)
     assert item_statuses(again)["01:zfs_clone"].count("ok") == first.count("changed")

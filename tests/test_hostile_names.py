@@ -15,7 +15,7 @@ from lunops.inventory import Inventory, parse
 from lunops.modules import MODULES, Context
 from lunops.modules.base import DatasetName
 from lunops.planner import plan_playbook
-from lunops.playbook import parse as parse_playbook
+from lunops.playbook.reader import read_playbook as parse_playbook
 from lunops.resources import load_templates
 from lunops.sim.head import SimulatedSystem
 from lunops.validate import Checked
@@ -26,6 +26,8 @@ from tests.test_modules import ONE_OF_EACH
 from tests.test_v1 import Api
 
 ALL = [place for name, module in MODULES.items() for place in places(name, module.args)]
+# What these are given are expressions and words that the author writes out, and none of it reaches a head.
+OF_THE_AUTHOR = {"assert", "debug", "meta"}
 TEMPLATES = load_templates()
 SHOWN = 20  # errors of a playbook that are told at once
 CONTROL = [bad for bad in hostile.NEVER if any(ord(letter) < 32 or ord(letter) == 127 for letter in bad)]
@@ -37,6 +39,8 @@ def inventory(path: Path) -> Inventory:
 
 def hostile_to(place: Place) -> list[str]:
     """Return what must not be taken at a place."""
+    if place.is_free:
+        return ["\0", f"{place.valid}\0", "\ud800"]
     found = CONTROL + [place.valid + bad for bad in CONTROL] if place.is_text else list(hostile.hostile(place.valid))
     # zfs's own properties have an @ in them, and what is a word of its own (x@) is for zfs to know.
     known = {":", "x@"} if place.valid in ("compression", "used") else set()
@@ -80,7 +84,7 @@ def test_a_module_refuses_hostile_values_in_every_field_and_makes_no_item_of_the
     assert unclear == []
 
 
-@pytest.mark.parametrize("place", ALL, ids=str)
+@pytest.mark.parametrize("place", [place for place in ALL if place.module not in OF_THE_AUTHOR], ids=str)
 def test_a_playbook_refuses_hostile_values_in_every_field_by_file_and_line(place: Place, tmp_path: Path) -> None:
     heads = inventory(tmp_path)
     args = place.filled(ONE_OF_EACH[place.module], MODULES[place.module].args, place.valid)

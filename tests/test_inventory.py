@@ -209,7 +209,7 @@ def test_a_misspelt_pools_is_pointed_out_when_a_pool_is_looked_for() -> None:
         ("h user=", 1, "empty"),
         ("h ansible_usr=x", 1, "did you mean 'ansible_user'"),
         ("h ansible_ssh_common_args=x", 1, "not known here"),
-        ("a pools=p\nb pools=q,p", 2, "on two heads, a (line 1) and b"),
+        ("a pools=p\nb pools=q,p", 2, "on two heads, a (/etc/lunops/inventory:1) and b"),
     ],
 )
 def test_a_wrong_line_is_an_error_that_names_it(text: str, place: int, said: str) -> None:
@@ -260,7 +260,7 @@ def test_any_text_is_an_inventory_or_an_error_of_ours(text: str) -> None:
     try:
         inventory = read(text)
     except InventoryError as problem:
-        error = problem.where
+        error = str(problem)
 
     assert inventory is not None or str(PATH) in error
     for host in inventory.hosts.values() if inventory else ():

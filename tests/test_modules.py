@@ -59,15 +59,38 @@ ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "adopt": {"dataset": "tank/n1"},
     "drift": {},
     "reconcile": {"lun": "tank/n1"},
+    "debug": {},
+    "assert": {"that": "1 == 1"},
+    "fail": {},
+    "set_fact": {"size": 1},
+    "pause": {},
+    "meta": {"action": "noop"},
+    "command": {"cmd": "true"},
+    "shell": {"cmd": "true"},
+    "copy": {"content": "x", "dest": "/srv/file"},
+    "template": {"src": "motd.j2", "dest": "/srv/file"},
+    "file": {"path": "/srv/file"},
+    "stat": {"path": "/srv/file"},
+    "wait_for": {"path": "/srv/file"},
+    "facts": {},
+    "setup": {},
+    "lun": {"src": "tank/golden@1", "dst": "tank/n1", "wwn": IQN, "initiators": ["iqn.2024-01.org.example:i1"]},
 }
+GENERAL = ("assert", "debug", "fail", "meta", "pause", "set_fact")  # not about a LUN
 ABOUT_SNAPSHOTS = ("zfs_hold", "zfs_release", "zfs_rollback", "zfs_snapshot")
 KEYS = {
     "boot_order": "head",
     "doctor": "head",
+    "facts": "head",
+    "setup": "head",
     "drift": HOST.name,
     "lio_discovery": "discovery",
     "sessions": "every target",
     "zfs_send": "tink/n1",
+    **{name: name for name in GENERAL},
+    "command": "true",
+    "shell": "true",
+    **dict.fromkeys(("copy", "template", "file", "stat", "wait_for"), "/srv/file"),
     **dict.fromkeys(ABOUT_SNAPSHOTS, "tank/n1@1"),
 }  # the others: the dataset
 
@@ -82,13 +105,18 @@ def test_the_agent_knows_every_module_and_no_other() -> None:
 
     assert all(callable(load(name)) for name in agents)
 
-    assert set(MODULES) == set(agents) - {"undo", "zfs_receive"} == set(ONE_OF_EACH)
+    on_heads = {name for name, module in MODULES.items() if module.on_head}
+    assert on_heads == set(agents) - {"state", "undo", "zfs_receive"}
+    assert set(MODULES) == set(ONE_OF_EACH)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_key_of_an_item_is_its_dataset_or_its_snapshot_through_all_modules(module: str) -> None:
     # What fails later takes back what was made for the same key, and a snapshot of a LUN is not to go with the LUN.
-    assert item(module, ONE_OF_EACH[module]).key == KEYS.get(module, "tank/n1")
+    templates = Templates({"motd.j2": "hello\n"}) if module == "template" else SHIPPED
+    found = item(module, ONE_OF_EACH[module], templates=templates)
+
+    assert found.key == KEYS.get(module, "tank/n1")
 
 
 def test_a_clone_carries_the_marks_of_its_lun_and_of_the_run() -> None:

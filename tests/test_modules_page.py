@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 from lunops.modules import MODULES
-from lunops.modules.page import page, undescribed
+from lunops.modules.described import undescribed
+from lunops.modules.page import page
+from lunops.resources import examples
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "modules.md"
 
@@ -16,7 +18,7 @@ def test_every_argument_says_what_it_is() -> None:
 
 
 def test_the_page_is_what_the_modules_say() -> None:
-    text = page(MODULES)
+    text = page(MODULES, examples())
     if os.environ.get("LUNOPS_GOLDEN") == "rewrite":
         PAGE.write_text(text, "utf-8")
 

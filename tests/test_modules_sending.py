@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lunops import playbook
 from lunops.errors import InputError
 from lunops.inventory import parse
 from lunops.model import Item, Plan
 from lunops.modules import MODULES, Context
 from lunops.planner import plan_playbook
+from lunops.playbook.reader import read_playbook
 from lunops.resources import load_templates, playbook_folder
 
 INVENTORY = parse(
@@ -29,7 +29,7 @@ def item(args: Any, *, run: str = "") -> Item:
 
 def replicate(**variables: Any) -> Plan:
     path = playbook_folder() / "replicate-image.yml"
-    book = playbook.parse(path.read_text("utf-8"), str(path))
+    book = read_playbook(path.read_text("utf-8"), str(path))
     return plan_playbook(book, INVENTORY, None, variables, templates=load_templates(), run="r1")
 
 
@@ -84,7 +84,7 @@ def test_the_playbook_sends_from_the_head_that_holds_the_image_to_all_that_are_n
         ({"image": "tank/images/golden@2"}, "the pools of jbod-03 are not known"),
         ({"image": "tonc/images/golden@2"}, "no head has the pool 'tonc'"),
         ({"image": "tank/images/golden@2", "to": ["jbod-2"]}, "no head is named 'jbod-2'"),
-        ({}, "there is no variable 'image'"),
+        ({}, "say which snapshot to bring: -e image=POOL/images/golden@2"),
     ],
 )
 def test_the_playbook_says_what_it_cannot_do(variables: Any, said: str) -> None:

@@ -24,7 +24,7 @@ _MIB_S = 0.12
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
     """Two simulated heads of the test's own."""
     names = ("jbod-01", "jbod-02")
-    lines = [f"{name} connection=sim pools={name}-p01 state={tmp_path}/{name}.sim" for name in names]
+    lines = [f"{name} connection=sim pools={name}-p01 state={tmp_path}/{name}.sim sim_process=true" for name in names]
     inventory = parse("\n".join(["[heads]", *lines, ""]), tmp_path / "inventory")
     test = re.sub(r"[^a-z0-9]", "", request.node.name.removeprefix("test_"))[:24]
     eyes = {name: SimEyes(inventory.hosts[name]) for name in names}

@@ -26,7 +26,7 @@ class TestOnASimulatedHead(WedgedSuite):
 @pytest.fixture
 def inventory(tmp_path: Path) -> Inventory:
     """Two heads, on which a step may take a second."""
-    lines = [f"h{n} connection=sim pools=p{n} state={tmp_path}/h{n}.sim hang_s=1" for n in (1, 2)]
+    lines = [f"h{n} connection=sim pools=p{n} state={tmp_path}/h{n}.sim hang_s=1 sim_process=true" for n in (1, 2)]
     return parse("[heads]\n" + "\n".join(lines) + "\n", tmp_path / "inventory")
 
 
@@ -146,7 +146,9 @@ def test_a_part_of_a_job_on_a_wedged_head_fails_before_its_first_task(inventory:
 
 
 def test_a_hang_near_the_end_of_a_tasks_time_is_noticed_before_the_controller_gives_up(tmp_path: Path) -> None:
-    inventory = parse(f"[heads]\nh1 connection=sim pools=p1 state={tmp_path}/h1.sim\n", tmp_path / "inventory")
+    inventory = parse(
+        f"[heads]\nh1 connection=sim pools=p1 state={tmp_path}/h1.sim sim_process=true\n", tmp_path / "inventory"
+    )
     bench = bench_of(inventory, "h1")
     (lun,) = bench.luns(1)
     hang(bench, "listdir")

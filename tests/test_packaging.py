@@ -30,7 +30,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_templates_playbooks_and_types(unpacked: Path) -> None:
-    for name in ("py.typed", "_data/templates/lun.json.j2", "_data/playbooks/create-batch.yml"):
+    playbooks = ("create-batch.yml", "tasks/refresh-rack.yml")
+    for name in ("py.typed", "_data/templates/lun.json.j2", *(f"_data/playbooks/{each}" for each in playbooks)):
         assert (unpacked / "lunops" / name).is_file(), name
 
 

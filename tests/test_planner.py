@@ -14,12 +14,13 @@ import pytest
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from lunops import inventory, playbook
+from lunops import inventory
 from lunops.errors import InputError
 from lunops.model import Item, Plan
 from lunops.names import Dataset, Iqn, Snapshot
 from lunops.planner import CloneRequest, DeleteRequest, plan_create, plan_delete, plan_playbook
-from lunops.planner_task import make_task
+from lunops.planner.task import make_task
+from lunops.playbook.reader import read_playbook
 from lunops.resources import load_templates, playbook_folder
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios" / "planner").glob("*.yml"))
@@ -58,7 +59,7 @@ def outcome(scenario: Any) -> Any:
             plan = plan_delete([deletion(each) for each in scenario["delete"]], heads)
         else:
             plan = plan_playbook(
-                playbook.parse(scenario["playbook"], "plan.yml"),
+                read_playbook(scenario["playbook"], "plan.yml"),
                 heads,
                 scenario.get("limit"),
                 plain(scenario.get("extra_vars", {})),
@@ -122,7 +123,7 @@ def test_a_batch_by_rest_and_the_same_batch_by_playbook_come_to_the_same_plan() 
     ]
     source = (playbook_folder() / "create-batch.yml").read_text("utf-8")
     by_playbook = plan_playbook(
-        playbook.parse(source, "create-batch.yml"), heads, None, {"clones": batch}, templates=TEMPLATES, run="r"
+        read_playbook(source, "create-batch.yml"), heads, None, {"clones": batch}, templates=TEMPLATES, run="r"
     )
     by_rest = plan_create([clone(each) for each in batch], heads, TEMPLATES, run="r")
 
@@ -138,7 +139,7 @@ def test_a_delete_by_rest_and_by_playbook_come_to_the_same_plan() -> None:
     ]
     source = (playbook_folder() / "delete-batch.yml").read_text("utf-8")
     by_playbook = plan_playbook(
-        playbook.parse(source, "delete-batch.yml"), heads, None, {"clones": batch}, templates=TEMPLATES
+        read_playbook(source, "delete-batch.yml"), heads, None, {"clones": batch}, templates=TEMPLATES
     )
 
     assert by_playbook.heads == plan_delete([deletion(each) for each in batch], heads).heads
@@ -159,7 +160,7 @@ def test_the_shipped_playbooks_and_batch_plan_on_the_example_inventory() -> None
     heads = inventory.parse((root / "inventory.example").read_text("utf-8"), root / "inventory.example")
     variables = extra_variables([f"@{playbook_folder() / 'batch.yml'}", "deleteClones=true"])
     for name in ("create-batch.yml", "delete-batch.yml"):
-        book = playbook.parse((playbook_folder() / name).read_text("utf-8"), name)
+        book = read_playbook((playbook_folder() / name).read_text("utf-8"), name)
         plan = plan_playbook(book, heads, None, variables, templates=TEMPLATES)
 
         assert [head.host.name for head in plan.heads] == ["jbod-01", "jbod-02"]

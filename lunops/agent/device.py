@@ -65,6 +65,8 @@ def _drop_what_has_no_device(work: Work, waiting: Dict[str, Item], outcomes: Dic
     for dataset in missing:
         outcome = outcomes[dataset]
         if work.check:
+            if dataset not in found:
+                outcome.data = {"missing": [dataset]}  # whether an earlier task would make it is not known here
             work.report(waiting.pop(dataset), outcome)  # it would be waited for, which changes nothing
         elif dataset not in found:
             outcome.fail(ItemError("the volume %s does not exist" % dataset, "create it first"))

@@ -36,7 +36,7 @@ def held(system: System, dataset: str) -> List[str]:
     paths = set(device_paths(system, dataset))
     if not paths:
         return []
-    who = ["mounted at %s" % point for source, point in _mounts(system) if _is_one_of(system, source, paths)]
+    who = ["mounted at %s" % point for source, point in mounts(system) if _is_one_of(system, source, paths)]
     who += ["used as swap (%s)" % source for source in _swaps(system) if _is_one_of(system, source, paths)]
     for path in sorted(paths):
         for folder in _folders_of(path):
@@ -111,7 +111,8 @@ def _is_one_of(system: System, source: str, paths: set[str]) -> bool:
     return source.startswith("/dev/") and (source in paths or system.resolve(source) in paths)
 
 
-def _mounts(system: System) -> List[List[str]]:
+def mounts(system: System) -> List[List[str]]:
+    """Return what is mounted: the source and the folder of each."""
     return [[_unescaped(word) for word in line.split(" ")[:2]] for line in _lines(system, "/proc/mounts")]
 
 

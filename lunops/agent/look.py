@@ -66,13 +66,19 @@ def dataset_of(path: str) -> str:
 
 
 def marks(system: System) -> Dict[str, Dict[str, str]]:
-    """Return the local marks of every volume of the head that carries lunops:managed=1."""
-    names = ",".join((zfs.MANAGED, zfs.LUN, zfs.SERIAL, zfs.MADE))
+    """Return the local marks of every volume of the head that carries lunops:managed=1.
+
+    One that was put aside (zfs_rename) is the volume of no LUN any more.
+    """
+    names = ",".join((zfs.MANAGED, zfs.LUN, zfs.SERIAL, zfs.MADE, zfs.ASIDE))
     argv = ["zfs", "get", "-Hp", "-r", "-t", "volume", "-s", "local", "-o", "name,property,value", names]
     found: Dict[str, Dict[str, str]] = {}
     for line in zfs.must(system, argv).out.splitlines():
         name, property_, value = line.split("\t")
         found.setdefault(name, {})[property_] = value
+    for values in found.values():
+        if values.get(zfs.ASIDE) == "1":
+            values.pop(zfs.LUN, None)
     return {name: values for name, values in found.items() if values.get(zfs.MANAGED) == "1"}
 
 

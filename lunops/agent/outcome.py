@@ -27,6 +27,7 @@ class Outcome:
         self.left_behind: List[str] = []
         self.made: List[Any] = []  # what `undo` needs, see lunops.agent.undo
         self.skipped = False
+        self.unknown = False  # in check mode: what it would do cannot be told without doing it
         self.data: Any = None  # what a task that only looks has found, any JSON value
 
     def fail(self, error: ItemError) -> Outcome:
@@ -37,11 +38,13 @@ class Outcome:
 
     @property
     def status(self) -> str:
-        """One of ok, changed, skipped, failed."""
+        """One of ok, changed, skipped, failed, unknown."""
         if self.error:
             return "failed"
         if self.skipped:
             return "skipped"
+        if self.unknown:
+            return "unknown"
         return "changed" if self.changes else "ok"
 
     def event(self, *, check: bool = False) -> Dict[str, Any]:

@@ -30,6 +30,11 @@ class Processes:
             return ""
         return holder_of(inode)
 
+    def uname(self) -> tuple[str, str, str, str, str]:
+        """Return system, name, release, version and machine, as uname(2)."""
+        found = os.uname()
+        return found.sysname, found.nodename, found.release, found.version, found.machine
+
     def time(self) -> float:
         """Return the head's wall clock, in seconds since 1970."""
         return time.time()

@@ -13,7 +13,7 @@ Agent to controller:
     {"event": "hello", "protocol": 1, "python": "3.11.2", "hostname": "jbod-01", "pid": 812, "uid": 0,
      "wedged": "…", "wedged_fix": "…"}    why the head takes no LIO work; left out where it does
     {"event": "task_started", "id": "…"}
-    {"event": "item", "id": "…", "key": "…", "status": "ok|changed|skipped|failed", "changes": ["…"],
+    {"event": "item", "id": "…", "key": "…", "status": "ok|changed|skipped|failed|unknown", "changes": ["…"],
      "error": "…", "fix": "…", "rolled_back": ["…"], "left_behind": ["…"], "made": […], "seconds": 0.12,
      "data": …}                            what a task that only looks has found; left out where there is nothing
     {"event": "task_finished", "id": "…", "seconds": 1.2, "wait_s": 0.0,
@@ -24,6 +24,7 @@ Agent to controller:
     {"event": "error", "what": "…"}        the agent could not take what it was sent; it ends after that
 
 Every item of a task gets exactly one item event before task_finished. `skipped` items were not begun (cancelled).
+`unknown` comes in check mode alone: only doing it would tell whether it changes anything.
 `undo` answers with the same events; an undone item is `changed`, with what was taken back in `changes`;
 what could not be is `failed`, with the commands that would do it in `left_behind`.
 """

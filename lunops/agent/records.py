@@ -87,12 +87,20 @@ class Records:
         value: Dict[str, Any] = {"version": _VERSION, "luns": self._luns}
         if self.discovery:
             value["discovery"] = self.discovery
-        text = json.dumps(value, indent=1, sort_keys=True) + "\n"
+        text = _text(value)
         if text == self._old or not (self._old or self._luns or self.discovery):
             return
         self._system.make_dirs(PATH.rsplit("/", 1)[0])
         self._system.replace(PATH, text)
         self._old = text
+
+
+def _text(value: Dict[str, Any]) -> str:
+    """Return the file's text, a line for each LUN: indented all through, it would take many times as long to write."""
+    others = ['"%s": %s' % (name, json.dumps(value[name], sort_keys=True)) for name in sorted(value) if name != "luns"]
+    luns = value["luns"]
+    lines = ["  %s: %s" % (json.dumps(wwn), json.dumps(luns[wwn], sort_keys=True)) for wwn in sorted(luns)]
+    return "{\n %s\n}\n" % ",\n ".join([*others, '"luns": {\n%s\n }' % ",\n".join(lines)])
 
 
 def forget(work: Work, datasets: Sequence[str], *wants: str) -> None:

@@ -1,10 +1,11 @@
 """zfs_rename: have a dataset, with all that is below it, under another name.
 
-    {"src": "p/x", "dst": "p/y", "create_parent": false, "force": [], "marks": {…}}
+    {"src": "p/x", "dst": "p/y", "create_parent": false, "aside": false, "force": [], "marks": {…}}
 
 src there → `zfs rename`; src gone and dst there, marked as ours → done before; anything else → error. Refused while a
 target exports any of it: the storage object, saveconfig.json and our record name the device by the dataset. What is
 recorded of targets that are not exported follows. The new device links come later: see wait_for_device.
+`aside`: it is kept, and another is to take its place as that LUN; it is marked so, and the records do not follow.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from lunops.agent.work import Item, Work
 
-_BASE = ("type", "guid", zfs.MANAGED)
+_BASE = ("type", "guid", zfs.MANAGED, zfs.ASIDE)
 _DEEP = 1000  # more than a name of 255 characters has levels
 
 
@@ -79,20 +80,54 @@ def _one(
     guards.refuse(uses, force, "rename %s to %s" % (source, destination))
     try:
         _make_parents(work, item, found, outcome)
+        aside, was_aside = bool(item.args.get("aside")), found[source].local(zfs.ASIDE) == "1"
+        if aside and not was_aside:  # first, so that at no moment two volumes are marked as the LUN's
+            _mark(work, source, aside, outcome)
         if not work.check:
             _rename(work, source, destination, found[source].value("guid"))
+        outcome.changes.append("zfs rename %s %s" % (source, destination))
+        outcome.made.append(["rename", source, destination, found[source].value("guid")])
+        if was_aside and not aside:
+            _mark(work, destination, aside, outcome)
     except ItemError:
         _take_back_own(work, found, outcome)
         raise
-    outcome.changes.append("zfs rename %s %s" % (source, destination))
-    outcome.made.append(["rename", source, destination, found[source].value("guid")])
-    if any(use.kind == guards.EXPORTED for use in uses):
+    if any(use.kind == guards.EXPORTED for use in uses) and not aside:
         outcome.changes.append(
             "its storage object still names /dev/zvol/%s: after lio_absent there, export %s anew"
             % (source, destination)
         )
     for name in [name for name in found if name == source or name.startswith(source + "/")]:
         found[destination + name[len(source) :]] = found.pop(name)
+
+
+def _mark(work: Work, name: str, aside: bool, outcome: Outcome) -> None:
+    """Mark a dataset as put aside, or no longer."""
+    argv = _mark_command(name, aside)
+    if not work.check:
+        zfs.must(work.system, argv)
+    outcome.changes.append(zfs.shown(argv))
+    outcome.made.append(["aside", name, aside])
+
+
+def _mark_command(name: str, aside: bool) -> List[str]:
+    return ["zfs", "set", "%s=1" % zfs.ASIDE, name] if aside else ["zfs", "inherit", zfs.ASIDE, name]
+
+
+def unmark(work: Work, step: Sequence[Any], outcome: Outcome) -> None:
+    """Take back that a dataset was marked as put aside, or no longer; the name is what it was called then."""
+    _kind, name, aside = step
+    found = zfs.observe(work.system, [name], (zfs.ASIDE,)).get(name)
+    if found is None or (found.local(zfs.ASIDE) == "1") != aside:
+        return
+    argv = _mark_command(name, not aside)
+    zfs.must(work.system, argv)
+    outcome.changes.append(zfs.shown(argv))
+
+
+def unmark_by_hand(step: Sequence[Any]) -> str:
+    """Return the command that does it."""
+    return zfs.shown(_mark_command(step[1], not step[2]))
 
 
 def _rename(work: Work, source: str, destination: str, guid: str) -> None:
@@ -144,7 +179,11 @@ def _take_back_own(work: Work, found: Dict[str, zfs.Found], outcome: Outcome) ->
     if work.check:
         return
     for step in reversed(outcome.made):
-        command = ["zfs", "rename", step[2], step[1]] if step[0] == "rename" else ["zfs", "destroy", step[1]]
+        command = {
+            "rename": ["zfs", "rename", step[2], step[1]],
+            "aside": _mark_command(step[1], not step[2]),
+            "parent": ["zfs", "destroy", step[1]],
+        }[step[0]]
         if work.system.run(command).code == 0:
             outcome.rolled_back.append(" ".join(command))
             found.pop(step[1], None)
@@ -158,6 +197,8 @@ def _follow(work: Work, done: Sequence[Tuple[Item, Outcome]]) -> None:
         return
     recorded = Records(work.system)
     for item, outcome in done:
+        if item.args.get("aside"):
+            continue
         outcome.changes += _rename_records(recorded, item.args["src"], item.args["dst"])
     if not work.check:
         recorded.write()

@@ -22,7 +22,7 @@ from lunops.agent.work import BUG, Item, Work
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict
+    from typing import Any, BinaryIO, Callable, Dict
 
 _LOOK_S = 1.0  # how often a running task is looked at
 
@@ -48,11 +48,15 @@ def serve(system: System, stdin: BinaryIO, stdout: BinaryIO) -> bool:
 
 
 class Agent:
-    """One session with a controller."""
+    """One session with a controller.
 
-    def __init__(self, system: System, stdout: BinaryIO) -> None:
+    `begin` is called with each task, and sees that its `run` is called: here, by a thread that is made for it.
+    """
+
+    def __init__(self, system: System, stdout: BinaryIO, begin: Callable[[RunningTask], None] | None = None) -> None:
         self._system = system
         self._stdout = stdout
+        self._begin = begin or _in_a_thread
         self._runs = Runs(system)
         self._writing = threading.Lock()
         self._work: Work | None = None
@@ -62,6 +66,21 @@ class Agent:
 
     def loop(self, stdin: BinaryIO) -> None:
         """Read requests until the input ends."""
+        self.greet()
+        try:
+            for line in stdin:
+                request = json.loads(line)
+                if request["do"] == "pipe":
+                    if not self._pipe(request, stdin):
+                        break
+                else:
+                    self.take(request)
+        except (ValueError, KeyError, TypeError) as error:
+            self.send(event="error", what="not a request of protocol %d: %r" % (PROTOCOL, error))
+        self.end()
+
+    def greet(self) -> None:
+        """Say hello."""
         self.send(
             event="hello",
             protocol=PROTOCOL,
@@ -71,17 +90,10 @@ class Agent:
             uid=os.getuid(),
             **self._wedged(),
         )
-        try:
-            for line in stdin:
-                request = json.loads(line)
-                if request["do"] == "pipe":
-                    if not self._pipe(request, stdin):
-                        break
-                else:
-                    self._take(request)
-        except (ValueError, KeyError, TypeError) as error:
-            self.send(event="error", what="not a request of protocol %d: %r" % (PROTOCOL, error))
-        self._cancel()
+
+    def end(self) -> None:
+        """Cancel what runs, and wait for its end."""
+        self.cancel()
         self._over.wait()
         self._runs.release()
 
@@ -93,21 +105,23 @@ class Agent:
                 self._stdout.write(line)
                 self._stdout.flush()
         except (OSError, ValueError):
-            self._cancel()
+            self.cancel()
 
     def _wedged(self) -> Dict[str, str]:
         """Return what a hello says more on a head that takes no LIO work."""
         error = wedged.reason(self._system)
         return {"wedged": error.what, "wedged_fix": error.fix} if error else {}
 
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
+        """Let what runs end between two items."""
         work = self._work
         if work is not None:
             work.cancelled.set()
 
-    def _take(self, request: Dict[str, Any]) -> None:
+    def take(self, request: Dict[str, Any]) -> None:
+        """Begin what is asked for, or cancel what runs; raises ValueError, KeyError or TypeError for what is none."""
         if request["do"] == "cancel":
-            self._cancel()
+            self.cancel()
             return
         self._over.wait()  # one task at a time, in order
         module = "undo" if request["do"] == "undo" else request["module"]
@@ -127,8 +141,7 @@ class Agent:
         )
         self._work = work
         self._over = threading.Event()
-        task = _Task(self, request["id"], module, work, items, reports, watch, self._over)
-        threading.Thread(target=task.run, daemon=True).start()
+        self._begin(RunningTask(self, request["id"], module, work, items, reports, watch, self._over))
 
     def _pipe(self, request: Dict[str, Any], stdin: BinaryIO) -> bool:
         """Be one end of a stream; return whether the protocol goes on after it."""
@@ -146,7 +159,11 @@ class Agent:
         return stream.drain() if request["side"] == pipe.RECEIVE and not is_whole else is_whole
 
 
-class _Task:
+def _in_a_thread(task: RunningTask) -> None:
+    threading.Thread(target=task.run, daemon=True).start()
+
+
+class RunningTask:
     """One task under way: a thread that does it, and one that sees that it does not hang."""
 
     def __init__(
@@ -164,7 +181,7 @@ class _Task:
         self._name = name
         self._module = module
         self._work = work
-        self._items = items
+        self.items = items
         self._reports = reports
         self._watch = watch
         self._over = over
@@ -175,26 +192,32 @@ class _Task:
         self._marking = threading.Lock()
         watch.came_back = self._came_back
 
-    def run(self) -> None:
-        """Do the task; whatever happens, its end is told."""
+    def run(self, *, attended: bool = True) -> None:
+        """Do the task; whatever happens, its end is told. Who hears every word at once needs no attendance."""
+        self._begun = self._system.monotonic()  # not before: its turn may come later than the task
         self._agent.send(event="task_started", id=self._name)
-        threading.Thread(target=self._attend, daemon=True).start()
+        if attended:
+            threading.Thread(target=self._attend, daemon=True).start()
         error = None
         try:
-            load(self._module)(self._work, self._items)
+            load(self._module)(self._work, self.items)
         except ItemError as failure:
             error = failure
         except OSError as failure:
             error = ItemError("%s: %s" % (failure.filename or self._module, failure.strerror or failure))
         except Exception:  # a bug of ours must reach the controller whole, and not leave it waiting
             error = ItemError("the agent failed: %s" % traceback.format_exc(), BUG)
+        except SystemExit:  # this thread is to do nothing more; who attends, tells the end
+            if not attended:
+                self._over.set()
+            raise
         self._finish(error)
 
     def _finish(self, error: ItemError | None) -> None:
         seconds = self._system.monotonic() - self._begun
         with self._telling:
             self._is_told = True
-        self._reports.finish(self._items, error, seconds, self._work.wait_s)
+        self._reports.finish(self.items, error, seconds, self._work.wait_s)
         self._over.set()
 
     def _attend(self) -> None:

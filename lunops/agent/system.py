@@ -16,12 +16,15 @@ import stat
 import subprocess
 import time
 
+from lunops.agent.files import Files
+from lunops.agent.network import Network
 from lunops.agent.piped import Piped
 from lunops.agent.processes import Processes, holder_of
+from lunops.agent.started import Started
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Iterator, Sequence
+    from typing import Dict, Iterator, Sequence
 
 # _IOR(0x12, 125, char[256]) of include/sys/fs/zfs.h: a zvol's dataset, asked of the device itself
 BLKZNAME = 0x8100127D
@@ -46,7 +49,7 @@ class Locked(Exception):
         self.holder = holder
 
 
-class System(Processes):
+class System(Files, Network, Processes):
     """The head as it is."""
 
     def run(self, argv: Sequence[str], timeout_s: float = 300.0) -> Output:
@@ -78,6 +81,17 @@ class System(Processes):
                 return Output(-9, "", text % (timeout_s, process.pid))
             return Output(-9, "", "no answer within %d s; ended" % timeout_s)
         return Output(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+    def start(self, argv: Sequence[str], *, stdin: bytes, folder: str, environment: Dict[str, str]) -> Started:
+        """Start a command with an input, in a folder (or "" for where we are); raises OSError if it cannot be."""
+        return Started(argv, stdin=stdin, folder=folder, environment=environment)
+
+    def environment(self) -> Dict[str, str]:
+        """Return the environment that a command has if nothing else is said: ours, and the folders of root's tools."""
+        found = dict(os.environ)
+        folders = [folder for folder in found.get("PATH", "").split(":") if folder]
+        found["PATH"] = ":".join(dict.fromkeys([*folders, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]))
+        return found
 
     def pipe(self, argv: Sequence[str], *, feed: bool) -> Piped:
         """Start a command to read from, or to feed; raises OSError if it is not there."""

@@ -92,6 +92,9 @@ def _group(work: Work, items: Sequence[Item], serials: Dict[str, zfs.Found], own
     if not work.check:
         _save(work, saved, recorded, applied)
     for doing in applied:
+        missing = sorted(set(_datasets(doing.item.args["fragment"])) - set(serials)) if work.check else []
+        if missing:
+            doing.outcome.data = {"missing": missing}  # whether an earlier task would make them is not known here
         work.report(doing.item, doing.outcome, doing.seconds)
 
 

@@ -7,7 +7,7 @@ made: ["clone", DATASET, RUN, STORAGE OBJECT], with the target that was made on 
     | ["adopted", DATASET, IQN, {MARK: VALUE}]    what adopt has set
     | ["parent", DATASET, RUN] | ["target", IQN, DATASET, STORAGE OBJECT]
     | what lunops.agent.undo_snapshot takes back
-    and those of lunops.agent.undo_lio
+    and those of lunops.agent.undo_lio and lunops.agent.keep, and ["tree", PATH]: a folder that was removed
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from lunops.agent import (
     adopt,
     boot_order,
     destroy,
+    file,
+    keep,
     lio,
     properties,
     receive,
@@ -146,6 +148,8 @@ KINDS: Dict[str, UndoKind] = {
     "target": UndoKind(_made_target, _target_by_hand),
     "unit_enabled": UndoKind(boot_order.take_back_enabled, boot_order.enabled_by_hand),
     "volume": UndoKind(_clone, _destroy_by_hand),
+    **file.KINDS,
+    **keep.KINDS,
     **undo_lio.KINDS,
     **undo_snapshot.KINDS,
 }

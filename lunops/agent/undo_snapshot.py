@@ -4,7 +4,7 @@ made: ["snapshot", [SNAPSHOT, …], RUN, {SNAPSHOT: GUID}]   no GUIDs: the agent
     | ["hold", SNAPSHOT, GUID, TAG] | ["release", SNAPSHOT, GUID, TAG]
     | ["rollback", SNAPSHOT]                                cannot be taken back
     | ["promote", DATASET, FORMER ORIGIN'S DATASET, TAG, GUID OF THE ORIGIN]
-    | ["rename", OLD, NEW, GUID]
+    | ["rename", OLD, NEW, GUID] | ["aside", NAME, IS ASIDE]
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ KINDS: Dict[str, UndoKind] = {
     "hold": UndoKind(_hold, lambda step: "zfs release %s %s" % (step[3], step[1])),
     "promote": UndoKind(promote.take_back, lambda step: "zfs promote %s" % step[2]),
     "release": UndoKind(_release, lambda step: "zfs hold %s %s" % (step[3], step[1])),
+    "aside": UndoKind(rename.unmark, rename.unmark_by_hand),
     "rename": UndoKind(rename.take_back, lambda step: "zfs rename %s %s" % (step[2], step[1])),
     "rollback": UndoKind(
         _rollback, lambda step: "zfs receive a copy of %s: its rollback cannot be taken back" % step[1].split("@")[0]

@@ -87,10 +87,10 @@ class Work:
             )
         self.report(item, outcome, 0.0)
 
-    def each(self, items: Sequence[Item], do: Callable[[Item, Outcome], None]) -> None:
+    def each(self, items: Sequence[Item], do: Callable[[Item, Outcome], None], forks: int = 0) -> None:
         """Call `do` for each item, up to `forks` at once, and report what it leaves in the outcome.
 
-        An error fails its item alone; no new item begins once the task is over.
+        An error fails its item alone; no new item begins once the task is over. With 1 they are done in their order.
         """
         waiting = list(reversed(items))
         lock = threading.Lock()
@@ -109,9 +109,11 @@ class Work:
                 guarded(outcome, lambda: do(item, outcome))  # noqa: B023 - called before the loop goes on
                 self.report(item, outcome, self.system.monotonic() - begun)
 
-        threads = [threading.Thread(target=loop, daemon=True) for _ in range(min(self.forks, len(items)))]
+        # This thread is one of them: most tasks are about one thing, and a thread costs more than many of those do.
+        threads = [threading.Thread(target=loop, daemon=True) for _ in range(min(forks or self.forks, len(items)) - 1)]
         for thread in threads:
             thread.start()
+        loop()
         for thread in threads:
             thread.join()
 

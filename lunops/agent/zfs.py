@@ -16,6 +16,7 @@ MANAGED = "lunops:managed"  # "1": lunops made it, and may destroy it
 LUN = "lunops:lun"  # the IQN that it is exported as
 SERIAL = "lunops:serial"  # the unit serial of that LUN
 MADE = "lunops:made"  # which run made it, so that this run may take it back
+ASIDE = "lunops:aside"  # "1": it was that LUN's volume, and is kept beside the one that took its place
 
 _MISSING = re.compile(r"cannot open '(.*)': (?:(?:dataset|snapshot) does not exist|no such pool)")
 _NAMES_AT_ONCE = 500  # keeps one command's arguments far below the kernel's limit

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from lunops.cli.hidden_errors import MaskedBug
 from lunops.cli.root import root
 from lunops.errors import HeadError, InputError, LunopsError, UnreachableError
 
@@ -42,11 +43,12 @@ def run(arguments: Sequence[str], command: click.Command = root, environment: Ma
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GENERAL
     except Exception as error:
-        _say(f"this is a bug of lunops: {type(error).__name__}: {error}")
+        is_masked = isinstance(error, MaskedBug)
+        _say(f"this is a bug of lunops: {error if is_masked else f'{type(error).__name__}: {error}'}")
         if (os.environ if environment is None else environment).get("LUNOPS_DEBUG") == "1" or "-vvv" in arguments:
             import traceback
 
-            traceback.print_exc()
+            print(error.trace if isinstance(error, MaskedBug) else traceback.format_exc(), file=sys.stderr, end="")
         else:
             _say("to mend it: please report it, with what LUNOPS_DEBUG=1 shows in addition")
         return BUG

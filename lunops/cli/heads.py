@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from lunops.cli.completion import complete_limit
 from lunops.model import HeadPlan, Host, ItemResult, Json, Plan, RunResult, Task
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,8 +25,34 @@ def on_heads(command: F) -> F:
         click.option(
             "-f", "--forks", default=8, show_default=True, type=click.IntRange(1, 1000), help="Heads at once."
         ),
-        click.option("-l", "--limit", help="Only these heads: names, groups, globs, joined by commas."),
+        click.option(
+            "-l",
+            "--limit",
+            shell_complete=complete_limit,
+            help="Only these heads: names, groups, globs, joined by commas.",
+        ),
         click.option("-i", "--inventory", required=True, type=_FILE, help="The inventory file."),
+    ):
+        command = option(command)
+    return command
+
+
+def in_inventory(command: F) -> F:
+    """Give a command the options -i, which may be repeated, and --playbook-dir."""
+    for option in (
+        click.option(
+            "--playbook-dir",
+            type=click.Path(path_type=Path, file_okay=False, exists=True),
+            help="Read host_vars and group_vars there, too, as a playbook in it does.",
+        ),
+        click.option(
+            "-i",
+            "--inventory",
+            "sources",
+            multiple=True,
+            required=True,
+            help="A file, a folder of them, or heads (h1,h2,); may be repeated.",
+        ),
     ):
         command = option(command)
     return command
@@ -63,10 +90,9 @@ class Heads:
 
 def read_heads(inventory: Path, limit: str | None, forks: int) -> Heads:
     """Return the heads of an inventory that the limit leaves; raises `InputError`."""
-    from lunops import inventory as inventories
-    from lunops.cli.variables import read_text
+    from lunops import inventory_files
 
-    return Heads(hosts=inventories.parse(read_text(inventory), inventory).select(limit or "all"), forks=forks)
+    return Heads(hosts=inventory_files.load([str(inventory)]).select(limit or "all"), forks=forks)
 
 
 def items_of(result: RunResult) -> Iterable[tuple[str, ItemResult]]:

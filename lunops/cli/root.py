@@ -3,65 +3,103 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 import lunops
-from lunops.cli.heads import on_heads, read_heads
+from lunops.cli.completion import complete_playbook, completion_command
+from lunops.cli.config import config_command, use_defaults
+from lunops.cli.heads import in_inventory, on_heads, read_heads
+from lunops.cli.run_options import how_options, options, run_options, what_options
+from lunops.cli.trust_command import trust_command
+from lunops.cli.vault_group import key_options, vault
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(lunops.__version__, prog_name="lunops", message="%(prog)s %(version)s")
-def root() -> None:
+@click.pass_context
+def root(context: click.Context) -> None:
     """Turn golden images into many writable, access-controlled iSCSI disks on ZFS storage heads.
 
     Exit codes: 0 all is well; 1 another error; 2 a head failed; 4 a head is unreachable; 6 both; 5 a bad option;
     8 the plan, inventory or a template is invalid and nothing ran; 99 interrupted; 250 a bug of lunops.
     """
+    use_defaults(context)
+
+
+root.add_command(vault)
+root.add_command(trust_command)
+root.add_command(config_command)
+root.add_command(completion_command)
 
 
 @root.command("run")
-@click.argument("plan", type=_FILE)
-@click.option("-i", "--inventory", required=True, type=_FILE, help="The inventory file.")
-@click.option("-l", "--limit", help="Only these heads: names, groups, globs, joined by commas; !NAME takes one away.")
-@click.option("-C", "--check", is_flag=True, help="Change nothing; say what would be changed.")
-@click.option("-D", "--diff", is_flag=True, help="Show every change.")
-@click.option("-e", "--extra-vars", multiple=True, help="NAME=VALUE (as JSON, else text), a JSON object, or @FILE.")
-@click.option("-f", "--forks", default=8, show_default=True, type=click.IntRange(1, 1000), help="Heads at once.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON document, and nothing else.")
-@click.option("-v", "--verbose", count=True, help="A line for every item; -vvv shows the trace of a bug.")
-def run_command(
-    plan: Path,
-    inventory: Path,
-    limit: str | None,
-    check: bool,
-    diff: bool,
-    extra_vars: tuple[str, ...],
-    forks: int,
-    as_json: bool,
-    verbose: int,
-) -> int:
+@run_options
+@what_options
+@how_options
+def run_command(**given: Any) -> int:
     """Run a PLAN (a playbook) on the heads of an inventory, and recap it.
 
     PLAN is a file, or the name of a playbook that ships with lunops, such as create-batch.yml.
     """
-    from lunops.cli.run import Options, run
+    from lunops.cli.run import run
 
-    return run(
-        Options(
-            plan=plan,
-            inventory=inventory,
-            limit=limit,
-            check=check,
-            diff=diff,
-            extra_vars=extra_vars,
-            forks=forks,
-            as_json=as_json,
-            verbose=verbose > 0,
-        )
-    )
+    found = options(given)
+    if not found.resume:
+        if found.plan is None:
+            raise click.UsageError("Missing argument 'PLAN'.")
+        if not found.inventory:
+            raise click.UsageError("Missing option '-i' / '--inventory'; LUNOPS_INVENTORY and lunops.toml set it, too.")
+    return run(found)
+
+
+@root.command("plan")
+@click.argument("plan", metavar="PLAYBOOK", type=_FILE, shell_complete=complete_playbook)
+@click.option("-o", "--output", required=True, type=_FILE, metavar="FILE", help="Where to save it.")
+@what_options
+@how_options
+def plan_command(output: Path, **given: Any) -> int:
+    """Show what a run of PLAYBOOK would do, and save it for `lunops apply`. Nothing is changed.
+
+    The file holds what the plan was made from, too: digests of all files, and the state of the heads.
+    """
+    from lunops.cli.plan import plan
+
+    return plan(options(given), output)
+
+
+@root.command("apply")
+@click.argument("file", metavar="FILE", type=_FILE)
+@how_options
+def apply_command(file: Path, **given: Any) -> int:
+    """Do what `lunops plan` has saved in FILE, after showing it and asking.
+
+    It is refused, with exit code 8 and nothing run, where a file or a head is not as it was, and where a new check
+    run does not say the same.
+    """
+    from lunops.cli.apply import apply
+
+    return apply(options(given), file)
+
+
+@root.command("explain")
+@click.argument("variable", metavar="VAR")
+@click.argument("host", metavar="HOST")
+@click.argument("plan", metavar="[PLAYBOOK]", required=False, type=_FILE, shell_complete=complete_playbook)
+@click.option("-i", "--inventory", multiple=True, metavar="SOURCE", help="A file, a folder of them; may be repeated.")
+@click.option("-e", "--extra-vars", multiple=True, help="NAME=VALUE, a JSON object, or @FILE.")
+@key_options
+def explain_command(variable: str, host: str, **given: Any) -> int:
+    """Say what VAR is on HOST, and every place that gives it, the weakest first; `*` marks the one that counts.
+
+    With a PLAYBOOK, in each of its plays that HOST is in; `~` marks what counts only in the tasks that it names.
+    """
+    from lunops.cli.explain_plays import explain_command as explain
+
+    return explain(options(given), variable, host)
 
 
 @root.command("doctor")
@@ -135,12 +173,65 @@ def adopt(
 
 
 @root.command()
+@click.argument("module", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+def doc(module: str | None, as_json: bool) -> int:
+    """Say what a MODULE does and takes, with an example; without one, list them all."""
+    from lunops.cli.doc import run
+
+    return run(module, as_json=as_json)
+
+
+@root.command()
 @click.option("--config", required=True, type=_FILE, help="The service's settings, a TOML file.")
 def serve(config: Path) -> int:
     """Run the REST service."""
     from lunops.serve import serve as serve_forever
 
     serve_forever(config)
+    return 0
+
+
+@root.group("inventory")
+def inventory_group() -> None:
+    """Show what an inventory comes to, as ansible-inventory does."""
+
+
+@inventory_group.command("list")
+@in_inventory
+@click.option("-l", "--limit", help="Only these heads.")
+def inventory_list(sources: tuple[str, ...], playbook_dir: Path | None, limit: str | None) -> int:
+    """Print groups and the variables of all heads, as JSON in the shape of `ansible-inventory --list`."""
+    from lunops.cli.inventory import as_json, listing
+    from lunops.inventory_files import load
+
+    click.echo(as_json(listing(load(sources, playbook_folder=playbook_dir), limit)))
+    return 0
+
+
+@inventory_group.command("graph")
+@in_inventory
+@click.argument("group", default="all")
+@click.option("--vars", "with_variables", is_flag=True, help="Show variables, too.")
+def inventory_graph(sources: tuple[str, ...], playbook_dir: Path | None, group: str, with_variables: bool) -> int:
+    """Draw the groups and heads below a GROUP, or all."""
+    from lunops.cli.inventory import graph
+    from lunops.inventory_files import load
+
+    for line in graph(load(sources, playbook_folder=playbook_dir), group, with_variables=with_variables):
+        click.echo(line)
+    return 0
+
+
+@inventory_group.command("host")
+@in_inventory
+@click.argument("name")
+def inventory_host(sources: tuple[str, ...], playbook_dir: Path | None, name: str) -> int:
+    """Print the variables of a head, as JSON."""
+    from lunops.cli.inventory import as_json
+    from lunops.inventory_files import load
+
+    click.echo(as_json(load(sources, playbook_folder=playbook_dir).given(name)))
     return 0
 
 

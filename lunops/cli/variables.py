@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lunops.errors import InputError, PlaybookError
@@ -13,18 +13,25 @@ from lunops.typed import typed
 from lunops.yaml_source import read
 
 
-def extra_variables(words: Iterable[str]) -> dict[str, Json]:
-    """Return the variables; a later word wins over an earlier one. Raises `InputError`."""
+def extra_variables(
+    words: Iterable[str],
+    read_file: Callable[[Path], str] | None = None,
+    reveal: Callable[[Json, str], Json] = lambda value, _where: value,
+) -> dict[str, Json]:
+    """Return the variables; a later word wins over an earlier one. Raises `InputError`.
+
+    `read_file` gives a file's text, and `reveal` its values with what is encrypted in them decrypted.
+    """
     variables: dict[str, Json] = {}
     for word in words:
-        variables |= _one(word)
+        variables |= _one(word, read_file or read_text, reveal)
     return variables
 
 
-def _one(word: str) -> dict[str, Json]:
+def _one(word: str, read_file: Callable[[Path], str], reveal: Callable[[Json, str], Json]) -> dict[str, Json]:
     if word.startswith("@"):
         path = Path(word[1:]).expanduser()
-        return _object(read(read_text(path), str(path), PlaybookError).value, str(path))
+        return _object(reveal(read(read_file(path), str(path), PlaybookError).value, str(path)), str(path))
     if word.lstrip().startswith("{"):
         try:
             return _object(json.loads(word), "-e")

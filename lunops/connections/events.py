@@ -12,9 +12,10 @@ from lunops.connections.startup import shorten
 from lunops.errors import AgentError
 from lunops.model import ItemResult, Status
 
-_LINE_BYTES = 16 << 20  # no event comes near it
+_LINE_BYTES = 32 << 20  # more than the outputs of a command, 10 MiB each as JSON
 _NOISE_BYTES = 64 << 10  # what a login banner or a talkative ~/.bashrc may print before the agent's first word
 _QUIET = "let ~/.bashrc and what else the login shell reads print nothing when it is not interactive"
+_OUTPUTS = ("stdout", "stderr")
 _FIRST_WORD = b'{"event"'
 Event = Mapping[str, Any]
 
@@ -129,8 +130,16 @@ def read_item(event: Event) -> ItemResult:
             rolled_back=tuple(str(line) for line in event.get("rolled_back") or ()),
             left_behind=tuple(str(line) for line in event.get("left_behind") or ()),
             made=tuple(event.get("made") or ()),
-            data=event.get("data"),
+            data=_with_lines(event.get("data")),
             seconds=float(event.get("seconds") or 0.0),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AgentError(f"the agent told an item's end in a wrong way: {shorten(json.dumps(event))}") from error
+
+
+def _with_lines(data: Any) -> Any:
+    """Return what an item has found; a command's outputs by line, too, which would be sent twice else."""
+    if not isinstance(data, dict):
+        return data
+    lines = {f"{name}_lines": data[name].splitlines() for name in _OUTPUTS if isinstance(data.get(name), str)}
+    return {**lines, **data}

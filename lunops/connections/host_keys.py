@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -33,6 +33,11 @@ class HostKey:
     def fingerprint(self) -> str:
         """As `ssh-keygen -l` writes it."""
         return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+
+    @property
+    def base64(self) -> str:
+        """As it stands in known_hosts."""
+        return base64.b64encode(self.blob).decode()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.fingerprint}"
@@ -75,6 +80,7 @@ class Peer:
     address: str
     port: int
     alias: str = ""  # HostKeyAlias
+    head: str = ""  # the head's name in the inventory, under which `lunops trust` writes its keys
     files: tuple[Path, ...] = ()  # the first is where a new key belongs
     ssh: tuple[str, ...] = ()  # an ssh command that reaches it, where ssh-keyscan would not
 
@@ -90,9 +96,16 @@ class Peer:
         """Its name without the port; OpenSSH trusts a key that is known under it on any port."""
         return self.alias or self.address
 
+    @property
+    def file(self) -> Path:
+        """Where a new key belongs."""
+        return self.files[0] if self.files else Path("~/.ssh/known_hosts").expanduser()
+
     def accepting(self, key: HostKey) -> str:
         """Return a command line that puts the key, once confirmed, into the first file."""
-        file = str(self.files[0] if self.files else Path("~/.ssh/known_hosts").expanduser())
+        file = str(self.file)
+        if self.head and self.alias == self.head:
+            return shlex.join(("lunops", "trust", self.head))
         if self.ssh:
             return shlex.join((self.ssh[0], "-o", f"UserKnownHostsFile={file}", *self.ssh[1:]))
         kind = key.kind.removeprefix("ssh-").split("-")[0]
@@ -128,8 +141,17 @@ def parse(text: str, file: Path) -> Iterable[KnownKey]:
         yield KnownKey(marker=marker, hosts=fields[0], key=key, file=file, line=number)
 
 
+def as_known(known: Iterable[KnownKey], peer: Peer) -> Peer:
+    """Return the peer by its head's name, as if that were its HostKeyAlias, if keys are known of that name."""
+    if peer.alias or not any(not entry.marker and entry.is_for(peer.head) for entry in known if peer.head):
+        return peer
+    return replace(peer, alias=peer.head)
+
+
 def kinds(known: Iterable[KnownKey], peer: Peer) -> tuple[str, ...]:
     """Return the kinds of key that are known of the peer: the ones to ask it for."""
+    known = tuple(known)
+    peer = as_known(known, peer)
     return tuple(
         dict.fromkeys(
             entry.key.kind
@@ -142,35 +164,61 @@ def kinds(known: Iterable[KnownKey], peer: Peer) -> tuple[str, ...]:
 
 def check(known: Sequence[KnownKey], peer: Peer, key: HostKey) -> None:
     """Return if the peer's key is known and not revoked; else raise `HostKeyError`, saying how to mend it."""
+    if error := refusal(known, peer, key):
+        raise error
+    if place(known, peer, key):
+        return
+    peer = as_known(known, peer)
+    others = [entry for entry in known if entry.is_for(peer.name) and not entry.marker]
+    beside = "".join(f"; known of it is {entry.key} ({entry.place})" for entry in others[:1])
+    if not others and any(entry.marker == AUTHORITY and entry.is_for(peer.name) for entry in known):
+        beside = "; host certificates (@cert-authority) are not supported"
+    accept = peer.accepting(key)
+    trust = shlex.join(("lunops", "trust", peer.head)) if peer.head else accept
+    raise HostKeyError(
+        f"the host key of {peer.name} is unknown: {key}{beside}",
+        where=", ".join(str(file) for file in peer.files),
+        fix=f"compare it with `ssh-keygen -lf` on the machine itself, then accept it: `{accept}`"
+        + (f", or `{trust}`" if trust != accept else ""),
+    )
+
+
+def place(known: Iterable[KnownKey], peer: Peer, key: HostKey) -> str:
+    """Return file and line in which the peer's key is known, or the empty text."""
+    known = tuple(known)
+    peer = as_known(known, peer)
+    return next(
+        (
+            entry.place
+            for name in (peer.name, peer.bare_name)
+            for entry in known
+            if not entry.marker and entry.key == key and entry.is_for(name)
+        ),
+        "",
+    )
+
+
+def refusal(known: Sequence[KnownKey], peer: Peer, key: HostKey) -> HostKeyError | None:
+    """Return the error of a key that is revoked, or that is another than the one known; None if it may be trusted."""
+    peer = as_known(known, peer)
     mine = [entry for entry in known if entry.is_for(peer.name)]
     bare = [entry for entry in known if entry.is_for(peer.bare_name)]
     for entry in (*mine, *bare):
         if entry.marker == REVOKED and entry.key.blob == key.blob:
-            raise HostKeyError(
+            return HostKeyError(
                 f"the host key of {peer.name} is revoked: {key}",
                 where=entry.place,
                 fix="do not trust this machine before it has a new host key",
             )
-    if any(not entry.marker and entry.key == key for entry in (*mine, *bare)):
-        return
-    accept = peer.accepting(key)
-    others = [entry for entry in mine if not entry.marker]
-    same_kind = [entry for entry in others if entry.key.kind == key.kind]
-    if same_kind:
-        old = same_kind[0]
-        raise HostKeyError(
-            f"the host key of {peer.name} has CHANGED: known is {old.key}, but it shows {key.fingerprint}",
-            where=old.place,
-            fix="someone may be in between; only if its administrator confirms the new key: "
-            f"`ssh-keygen -R '{peer.name}' -f {old.file}`, then `{accept}`",
-        )
-    beside = "".join(f"; known of it is {entry.key} ({entry.place})" for entry in others[:1])
-    if not others and any(entry.marker == AUTHORITY for entry in mine):
-        beside = "; host certificates (@cert-authority) are not supported"
-    raise HostKeyError(
-        f"the host key of {peer.name} is unknown: {key}{beside}",
-        where=", ".join(str(file) for file in peer.files),
-        fix=f"compare it with `ssh-keygen -lf` on the machine itself, then accept it: `{accept}`",
+    same_kind = [entry for entry in mine if not entry.marker and entry.key.kind == key.kind]
+    if not same_kind or place(known, peer, key):
+        return None
+    old = same_kind[0]
+    return HostKeyError(
+        f"the host key of {peer.name} has CHANGED: known is {old.key}, but it shows {key.fingerprint}",
+        where=old.place,
+        fix="someone may be in between; only if its administrator confirms the new key: "
+        f"`ssh-keygen -R '{peer.name}' -f {old.file}`, then `{peer.accepting(key)}`",
     )
 
 

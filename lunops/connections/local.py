@@ -6,15 +6,14 @@ import getpass
 import time
 from dataclasses import replace
 
-from lunops.agent_bundle import bootstrap_argv, preamble
+from lunops.agent_bundle import preamble
 from lunops.connections.base import Timeouts
+from lunops.connections.elevation import Elevation
 from lunops.connections.process import ProcessChannel
 from lunops.connections.session import Session
 from lunops.connections.startup import started_in_vain
 from lunops.errors import AgentError, HeadError
 from lunops.model import Host
-
-SUDO = ("sudo", "-n", "--")
 
 
 def open_local(host: Host, *, timeouts: Timeouts) -> Session:
@@ -24,10 +23,11 @@ def open_local(host: Host, *, timeouts: Timeouts) -> Session:
     """
     began = time.monotonic()
     host = replace(host, user=getpass.getuser())
-    argv = (*(SUDO if host.become else ()), *bootstrap_argv(host.python))
+    elevation = Elevation(host)
+    argv = elevation.argv(host.python)
     try:
         channel = ProcessChannel(argv, send_s=timeouts.send_s, close_s=timeouts.close_s)
     except AgentError as error:
         missing: HeadError = started_in_vain(host, 127, f"{argv[0]}: command not found", "")
         raise missing.at(host.name) from error
-    return Session(host, channel, preamble=preamble(), began=began, timeouts=timeouts)
+    return Session(host, channel, preamble=preamble(), began=began, timeouts=timeouts, elevation=elevation)

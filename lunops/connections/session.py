@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lunops.connections.base import Channel, Timeouts
+from lunops.connections.elevation import Elevation, checked
 from lunops.connections.events import Event, Hello, Lines, read_hello, read_item
 from lunops.connections.pipe import Pipe
 from lunops.connections.startup import how_it_ended, started_in_vain
@@ -19,7 +20,6 @@ from lunops.errors import (
     DeadlineError,
     HeadError,
     LunopsError,
-    PrivilegeError,
     UnreachableError,
     WedgedError,
 )
@@ -48,8 +48,11 @@ class Session:
         preamble: bytes = b"",
         began: float | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - it is frozen
+        elevation: Elevation | None = None,
     ) -> None:
         """Send the preamble and wait for the agent's hello; `began` (monotonic) is when connecting began.
+
+        `elevation` is that by which the agent was started as another user.
 
         Raises `AgentError`, `PrivilegeError`, `UnreachableError` or `DeadlineError`, the channel closed.
         """
@@ -64,7 +67,7 @@ class Session:
         self._running = ""  # the id of the request that the agent is at
         self._broken = ""  # why this session is of no more use
         try:
-            self.hello = self._greet(preamble)
+            self.hello = self._greet(preamble, elevation)
         except BaseException as error:
             channel.close()
             raise _placed(error, host.name) from None
@@ -212,7 +215,12 @@ class Session:
                     raise AgentError(f"the agent said nothing of {len(missing)} items, {missing[0]!r} the first")
                 return tuple(items), event
 
-    def _greet(self, preamble: bytes) -> Hello:
+    def _greet(self, preamble: bytes, elevation: Elevation | None) -> Hello:
+        if elevation is not None:
+            heard = elevation.enter(self._host, self._channel, self._timeouts.hello_s)
+            if heard is not None:
+                tail = elevation.said(self._channel.stderr_tail())
+                raise started_in_vain(self._host, self._channel.exit_code(), tail, heard)
         # An agent that cannot even start says why on stderr, so a broken pipe here is not yet the news.
         with contextlib.suppress(UnreachableError):
             self._channel.send(preamble)
@@ -225,11 +233,7 @@ class Session:
                 f"the agent said nothing within {self._timeouts.hello_s:g} s" + (f"; heard: {said}" if said else ""),
                 fix=error.fix or f"see that `{self._host.python} -c 1` works there without asking for anything",
             ) from None
-        if self._host.become and self._host.connection != "sim" and hello.uid != 0:
-            raise PrivilegeError(
-                f"become was asked for, but the agent runs as uid {hello.uid}",
-                fix="let sudo on the head give root",
-            )
+        checked(self._host, hello.uid)
         return hello
 
     def _next(self, deadline: float, *, starting: bool = False) -> Event:
@@ -286,8 +290,9 @@ def _status(items: Sequence[ItemResult], error: str) -> Status:
     found = {item.status for item in items}
     if error or any(status.is_bad for status in found):
         return Status.FAILED
-    if Status.CHANGED in found:
-        return Status.CHANGED
+    for status in (Status.CHANGED, Status.UNKNOWN):
+        if status in found:
+            return status
     return Status.SKIPPED if found == {Status.SKIPPED} else Status.OK
 
 

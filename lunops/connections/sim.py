@@ -1,4 +1,4 @@
-"""Run the agent over a simulated head, whose state is a file."""
+"""Run the agent over a simulated head, whose state is a file: within this process, or in one of its own."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import lunops
 from lunops.connections.base import Timeouts
 from lunops.connections.process import ProcessChannel
 from lunops.connections.session import Session
+from lunops.connections.sim_channel import SimChannel
 from lunops.errors import AgentError
 from lunops.model import Host
 
+_CONNECTING = 2  # round trips that connecting costs: as many as ssh's channel and the agent's first word
+
 
 def open_sim(host: Host, *, timeouts: Timeouts) -> Session:
-    """Start `python -m lunops.sim` with the host's state file and pools.
+    """Serve the host's state file and pools, by `python -m lunops.sim` where it is to be a process of its own.
 
     Raises `AgentError`, or `DeadlineError` if it does not begin to speak.
     """
@@ -27,14 +30,30 @@ def open_sim(host: Host, *, timeouts: Timeouts) -> Session:
             where=host.name,
             fix="set the host variable `state` to a path",
         )
-    pools = [word for pool in host.pools for word in ("--pool", pool)]
+    state, pools = host.state, host.pools
+
+    def start() -> ProcessChannel:
+        return _process(state, pools, timeouts)
+
+    if host.delay_s:
+        time.sleep(_CONNECTING * host.delay_s)
+    try:
+        channel = SimChannel(
+            state, pools, delay_s=host.delay_s, start=start, is_process=host.sim_process, close_s=timeouts.close_s
+        )
+    except AgentError as error:
+        raise error.at(host.name) from error.__cause__
+    return Session(host, channel, began=began, timeouts=timeouts)
+
+
+def _process(state: Path, pools: tuple[str, ...], timeouts: Timeouts) -> ProcessChannel:
+    named = [word for pool in pools for word in ("--pool", pool)]
     # -P, and the path said outright: nothing in the working folder may stand in for a module.
-    argv = (sys.executable, "-P", "-m", "lunops.sim", str(host.state), *pools)
+    argv = (sys.executable, "-P", "-m", "lunops.sim", str(state), *named)
     home = os.pathsep.join(filter(None, (str(Path(lunops.__file__).parent.parent), os.environ.get("PYTHONPATH"))))
-    channel = ProcessChannel(
+    return ProcessChannel(
         argv,
         send_s=timeouts.send_s,
         close_s=timeouts.close_s,
         environment={**os.environ, "PYTHONPATH": home},
     )
-    return Session(host, channel, began=began, timeouts=timeouts)

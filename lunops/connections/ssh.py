@@ -12,10 +12,10 @@ from pathlib import Path
 
 import paramiko
 
-from lunops.agent_bundle import bootstrap_argv, preamble
+from lunops.agent_bundle import preamble
 from lunops.connections.base import Timeouts
+from lunops.connections.elevation import Elevation
 from lunops.connections.inbox import Inbox, Tail
-from lunops.connections.local import SUDO
 from lunops.connections.session import Session
 from lunops.connections.ssh_config import route
 from lunops.connections.ssh_transport import open_transport
@@ -33,7 +33,8 @@ def open_ssh(host: Host, *, timeouts: Timeouts, config_path: Path) -> Session:
     Raises `UnreachableError`, `HostKeyError`, `PrivilegeError`, `AgentError` or `DeadlineError`.
     """
     began = time.monotonic()
-    argv = (*(SUDO if host.become else ()), *bootstrap_argv(host.python))
+    elevation = Elevation(host)
+    argv = elevation.argv(host.python)
     try:
         endpoints = route(host, config_path)
         with contextlib.ExitStack() as resources:
@@ -46,7 +47,7 @@ def open_ssh(host: Host, *, timeouts: Timeouts, config_path: Path) -> Session:
     except HeadError as error:
         raise error.at(host.name) from error.__cause__
     known_as = replace(host, user=endpoints[-1].user)
-    return Session(known_as, channel, preamble=preamble(), began=began, timeouts=timeouts)
+    return Session(known_as, channel, preamble=preamble(), began=began, timeouts=timeouts, elevation=elevation)
 
 
 class SshChannel:

@@ -53,7 +53,7 @@ def route(host: Host, config_path: Path) -> tuple[Endpoint, ...]:
     """
     alias = host.address or host.name
     hops = _hops(alias, host.user, host.port, config_path, 0)
-    head = hops[-1]
+    head = replace(hops[-1], peer=replace(hops[-1].peer, head=host.name))
     if host.known_hosts is not None:
         files = (host.known_hosts,)
         head = replace(head, peer=replace(head.peer, files=files))

@@ -70,6 +70,29 @@ def open_transport(
     )
 
 
+def fetch_host_key(
+    endpoint: Endpoint, through: paramiko.Transport | None, kinds: tuple[str, ...], timeouts: Timeouts
+) -> HostKey | None:
+    """Return the endpoint's host key of one of these kinds, whether it is known or not; None if it has none.
+
+    The endpoint has proven by its signature that the key is its own. Nobody is logged in.
+    Raises `UnreachableError` or `DeadlineError`.
+    """
+    with contextlib.ExitStack() as resources:
+        stream = open_stream(endpoint, through, resources, timeouts)
+        try:
+            transport = _start(endpoint, stream, kinds, resources, timeouts, only=True)
+        except _TurnedAway as error:
+            raise UnreachableError(
+                f"{endpoint} closed the connection before its SSH banner", fix="see its sshd's log"
+            ) from error
+        except UnreachableError as error:
+            if isinstance(error.__cause__, paramiko.ssh_exception.IncompatiblePeer) and "host key" in str(error):
+                return None
+            raise
+        return _host_key(transport)
+
+
 def _handshake(
     endpoint: Endpoint,
     stream: socket.socket | paramiko.Channel,
@@ -78,13 +101,29 @@ def _handshake(
 ) -> paramiko.Transport:
     """Agree on keys with the endpoint's sshd and check its host key."""
     known = host_keys.read(endpoint.peer.files)
+    transport = _start(endpoint, stream, host_keys.kinds(known, endpoint.peer), resources, timeouts)
+    host_keys.check(known, endpoint.peer, _host_key(transport))
+    transport.set_keepalive(max(1, int(timeouts.keepalive_s)))
+    return transport
+
+
+def _start(
+    endpoint: Endpoint,
+    stream: socket.socket | paramiko.Channel,
+    kinds: tuple[str, ...],
+    resources: contextlib.ExitStack,
+    timeouts: Timeouts,
+    *,
+    only: bool = False,
+) -> paramiko.Transport:
+    """Agree on keys with the endpoint's sshd, asking first, or `only`, for these kinds of host key."""
     transport = paramiko.Transport(stream)
     resources.callback(transport.close)
     transport.banner_timeout = timeouts.handshake_s
     transport.handshake_timeout = timeouts.handshake_s
     transport.auth_timeout = timeouts.auth_s
     transport.channel_timeout = timeouts.channel_s
-    _prefer(transport, host_keys.kinds(known, endpoint.peer))
+    _prefer(transport, kinds, only=only)
     begun = time.monotonic()
     with Watchdog(2 * timeouts.handshake_s, transport.close) as watchdog:
         try:
@@ -94,10 +133,12 @@ def _handshake(
             if not late and not transport.remote_version and "Indecipherable" not in str(error):
                 raise _TurnedAway(str(error).replace("Error reading SSH protocol banner", "").strip()) from error
             raise _handshake_error(endpoint, error, late=late, timeouts=timeouts) from error
-    key = transport.get_remote_server_key()
-    host_keys.check(known, endpoint.peer, HostKey(kind=key.get_name(), blob=key.asbytes()))
-    transport.set_keepalive(max(1, int(timeouts.keepalive_s)))
     return transport
+
+
+def _host_key(transport: paramiko.Transport) -> HostKey:
+    key = transport.get_remote_server_key()
+    return HostKey(kind=key.get_name(), blob=key.asbytes())
 
 
 def _handshake_error(endpoint: Endpoint, error: Exception, *, late: bool, timeouts: Timeouts) -> HeadError:
@@ -112,14 +153,15 @@ def _handshake_error(endpoint: Endpoint, error: Exception, *, late: bool, timeou
     )
 
 
-def _prefer(transport: paramiko.Transport, kinds: tuple[str, ...]) -> None:
-    """Ask for good ciphers, and first for the kinds of host key that are known of this peer."""
+def _prefer(transport: paramiko.Transport, kinds: tuple[str, ...], *, only: bool) -> None:
+    """Ask for good ciphers, and first, or `only`, for these kinds of host key."""
     options = transport.get_security_options()
     options.ciphers = _CIPHERS
     options.digests = _MACS
     known = [name for kind in kinds for name in (_RSA if kind == "ssh-rsa" else (kind,))]
     order = [name for name in known if name in options.key_types]
-    options.key_types = (*order, *(name for name in options.key_types if name not in order))
+    others = () if only else tuple(name for name in options.key_types if name not in order)
+    options.key_types = (*order, *others)
 
 
 def _log_in(transport: paramiko.Transport, endpoint: Endpoint, timeouts: Timeouts) -> None:

@@ -24,9 +24,9 @@ def started_in_vain(host: Host, exit_code: int | None, stderr: str, stdout: str)
             fix="install Python 3.8 or newer there, or set the host variable `python` to its path",
         )
     if host.become and (_is_missing("sudo", tail) or ("sudo" in tail and "Traceback" not in tail)):
-        return _refused(host, tail)
+        return sudo_refused(host, tail)
     if host.become and exit_code == 1 and "Traceback" not in tail:
-        return _refused(host, tail or "sudo ended with exit code 1 and said nothing")
+        return sudo_refused(host, tail or "sudo ended with exit code 1 and said nothing")
     said = f"; on stderr: {tail}" if tail else ""
     heard = f"; on stdout: {shorten(stdout)}" if stdout.strip() else ""
     return AgentError(
@@ -50,19 +50,30 @@ def shorten(text: str) -> str:
     return repr(text)
 
 
-def _refused(host: Host, tail: str) -> PrivilegeError:
+def sudo_refused(host: Host, tail: str, *, wrong_password: bool = False) -> PrivilegeError:
+    """Return the error for a sudo that did not start the agent, by what it said."""
+    user = host.user or "USER"
+    if wrong_password:
+        said = f": {_last_line(tail)}" if tail else ""
+        return PrivilegeError(
+            f"become was refused: sudo did not take the password, which was tried once{said}",
+            fix=f"give -K the password that {user} has on this head",
+        )
     if _is_missing("sudo", tail):
         return PrivilegeError(
             "become was refused: there is no sudo on the head",
             fix="install sudo there, or log in as root and take `become` from the inventory",
         )
-    user = host.user or "USER"
     python = host.python if host.python.startswith("/") else f"/usr/bin/{host.python}"
-    return PrivilegeError(
-        f"become was refused: {_last_line(tail)}",
-        fix=f"with visudo on the head, allow `{user} ALL=(root) NOPASSWD: {python}`; "
-        "or log in as root and take `become` from the inventory",
-    )
+    whose = host.become_user or "root"
+    if host.become_password:
+        fix = f"see that the password is right, and that sudoers allows `{user} ALL=({whose}) {python}`"
+    else:
+        fix = (
+            f"with visudo on the head, allow `{user} ALL=({whose}) NOPASSWD: {python}`; or give the password with -K; "
+            "or log in as root and take `become` from the inventory"
+        )
+    return PrivilegeError(f"become was refused: {_last_line(tail)}", fix=fix)
 
 
 def _says_no_python(python: str, exit_code: int | None, tail: str) -> bool:

@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lunops.modules import (
+    command,
     device,
     drift,
+    facts,
+    files,
     head,
     lio,
     lio_discovery,
     lio_fragment,
+    lun,
+    play,
     sending,
     sessions,
     snapshots,
     volumes,
+    waiting,
     zfs,
 )
 from lunops.modules.base import AnyModule, Context, Module
@@ -34,6 +40,12 @@ _FILES = (
     lio_discovery,
     lio_fragment,
     sessions,
+    play,
+    command,
+    files,
+    waiting,
+    facts,
+    lun,
 )
 
 MODULES: Mapping[str, AnyModule] = MappingProxyType({module.name: module for file in _FILES for module in file.MODULES})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from collections import ChainMap
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, PlainValidator
 
@@ -24,6 +25,14 @@ IqnName = Annotated[Iqn, PlainValidator(checker(Iqn.parse))]
 ForceKind = Literal["sessions", "exported", "holders", "clones", "children", "snapshots", "unmarked", "shrink"]
 
 
+class Files(Protocol):
+    """The files beside a playbook."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes; raises `InputError` where there is none, or it is too big."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What an item is made for and with, besides its arguments."""
@@ -32,6 +41,8 @@ class Context:
     templates: Templates
     run: str = ""  # whose work it is; a run takes back, or goes on with, only what carries its own mark
     hosts: Mapping[str, Host] = field(default_factory=dict)  # all heads of the inventory, for what needs two
+    files: Files | None = None  # None: there is no playbook, so there is none beside it
+    variables: Mapping[str, Json] | None = None  # all that the task sees, for templates; None: those of the host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +66,26 @@ class Module(Generic[A]):
             what, fix = in_one(problems)
             raise PlaybookError(f"{self.name}: {what}", where=where, fix=fix)
         return self.expand(checked, context)
+
+
+def distinct(items: Sequence[Item]) -> tuple[Item, ...]:
+    """Return the items with keys of their own: `ls`, `ls (2)`. For what may be done twice in a loop, as a command."""
+    found: dict[str, Item] = {}
+    for item in items:
+        number = 1
+        key = item.key
+        while key in found:
+            number += 1
+            key = f"{item.key} ({number})"
+        found[key] = replace(item, key=key)
+    return tuple(found.values())
+
+
+def template_variables(context: Context, own: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return what a template is filled in with: the module's own names, then all that the task sees."""
+    # A ChainMap looks names up one by one, so that only those are filled in that the template asks for.
+    seen = context.host.variables if context.variables is None else context.variables
+    return ChainMap(dict(own), cast("MutableMapping[str, Json]", seen))  # it is only read
 
 
 def in_pool_of(host: Host, dataset: Dataset) -> str:

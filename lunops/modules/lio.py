@@ -9,7 +9,7 @@ from pydantic import Field
 from lunops import fragment
 from lunops.errors import BadValueError, TemplateError
 from lunops.model import Host, Item, Json
-from lunops.modules.base import AnyModule, Context, DatasetName, IqnName, Module, in_pool_of
+from lunops.modules.base import AnyModule, Context, DatasetName, IqnName, Module, in_pool_of, template_variables
 from lunops.names import Dataset, Iqn
 from lunops.validate import Checked
 
@@ -59,7 +59,7 @@ def _target(args: LioTarget, context: Context) -> Item:
     if twice := sorted({each.name for each in args.initiators if args.initiators.count(each) > 1}):
         raise BadValueError(f"the initiator {twice[0]} is given twice", fix="give each once")
     variables = variables_of(args.dataset, args.wwn, args.initiators, context.host)
-    text = context.templates.render(args.template, {**context.host.variables, **variables})
+    text = context.templates.render(args.template, template_variables(context, variables))
     rendered = fragment.parse(text, where=args.template)
     _hold_to(rendered, variables, args.template)
     item = {"dataset": dataset, "wwn": args.wwn.name, "fragment": rendered, "force": list(args.force)}

@@ -7,7 +7,7 @@ from pydantic import Field
 from lunops import fragment
 from lunops.errors import BadValueError, TemplateError
 from lunops.model import Item, Json
-from lunops.modules.base import AnyModule, Context, Module, in_pool_of
+from lunops.modules.base import AnyModule, Context, Module, in_pool_of, template_variables
 from lunops.modules.lio import Force
 from lunops.names import Dataset
 from lunops.validate import Checked
@@ -46,7 +46,7 @@ def _source(args: LioFragment, context: Context) -> Json:
             raise BadValueError("vars are for a template, and there is none", fix="give `template`, or leave them out")
         return args.fragment
     portals = [{"address": portal.address, "port": portal.port} for portal in context.host.portals]
-    variables = {**context.host.variables, "portals": portals, **(args.vars or {})}
+    variables = template_variables(context, {"portals": portals, **(args.vars or {})})
     return context.templates.render(args.template, variables)
 
 

@@ -79,6 +79,7 @@ class ZfsRename(Checked):
     src: DatasetName = Field(description="what it is called")
     dst: DatasetName = Field(description="what it is to be called, in the same pool")
     create_parent: bool = Field(default=False, description="make the file systems above it that are missing")
+    aside: bool = Field(default=False, description="keep it as the former volume of a LUN that another is to serve")
     force: Force = Field(description="what to rename it in spite of, each by its name")
 
 
@@ -159,6 +160,7 @@ def _rename(args: ZfsRename, context: Context) -> Item:
             "src": source,
             "dst": destination,
             "create_parent": args.create_parent,
+            "aside": args.aside,
             "force": list(args.force),
             "marks": {MADE: context.run} if context.run else {},
         },

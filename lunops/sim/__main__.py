@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
 
 from lunops.agent.serve import serve
-from lunops.sim.head import SimulatedSystem
-
-DEFAULT_POOL = "tank"
+from lunops.sim.head import SimulatedSystem, pools_to_make
 
 
 def main() -> None:
@@ -25,10 +22,8 @@ def main() -> None:
         help="a pool to make if it is not there; else the pools in LUNOPS_SIM_POOLS (a,b)",
     )
     options = parser.parse_args()
-    named = [name for name in os.environ.get("LUNOPS_SIM_POOLS", "").split(",") if name]
-    pools = options.pool or named or ([] if options.state.exists() else [DEFAULT_POOL])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal is the controller's to handle
-    system = SimulatedSystem(options.state, pools=pools)
+    system = SimulatedSystem(options.state, pools=pools_to_make(options.state, options.pool or ()))
     try:
         serve(system, sys.stdin.buffer, sys.stdout.buffer)
     finally:

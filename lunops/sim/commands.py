@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Sequence
 
 from lunops.agent.piped import Piped
 from lunops.agent.system import Output
+from lunops.sim import turn
 from lunops.sim.faults import Struck
 from lunops.sim.state import State
 from lunops.sim.tools import Tools
@@ -35,7 +35,7 @@ class Commands:
         """Run a command; one that is delayed for longer than the timeout is ended, and has done nothing."""
         kind = " ".join(argv[:2]) if argv[0] in ("zfs", "zpool", "udevadm", "systemctl") else argv[0]
         if self._state.faults().delays_s.get(kind, 0.0) > timeout_s:
-            time.sleep(timeout_s)
+            turn.sleep(timeout_s)
             return Output(-9, "", f"no answer within {int(timeout_s)} s; ended")
         try:
             if argv[0] in ("zfs", "zpool"):

@@ -6,6 +6,7 @@ Only what a user made is kept (folders, links, values that were written); all el
 from __future__ import annotations
 
 import errno
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -185,25 +186,30 @@ class Configfs:
 
     def _place(self, path: str) -> Place | None:
         """Return the place at a path if something stands there, at the cost of one query at most."""
-        folder, made, done = schema.ROOT, "", TOP
-        names = path[len(TOP) + 1 :].split("/") if path != TOP else []
-        for index, name in enumerate(names):
-            done = f"{done}/{name}"
-            is_last = index == len(names) - 1
-            if name in folder.folders:
-                folder = folder.folders[name]
-            elif name in folder.files:
-                place = Place(path=path, folder=folder, made=made, name=name, file=folder.files[name])
-                return place if is_last and self._is_there(made, "dir") else None
-            elif folder.maker:
-                folder, made = schema.MADE[folder.maker], done
-            else:
-                place = Place(path=path, folder=folder, made=made, is_link=True)
-                return place if is_last and self._is_there(done, "link") else None
-        return Place(path=path, folder=folder, made=made) if self._is_there(made, "dir") else None
+        place = _would_be(path)
+        if place is None:
+            return None
+        there, kind = (path, "link") if place.is_link else (place.made, "dir")
+        return place if not there or self._state.has_node(there, kind) else None
 
-    def _is_there(self, path: str, kind: str) -> bool:
-        return not path or self._state.one("select 1 from nodes where path = ? and kind = ?", path, kind) is not None
+
+@functools.lru_cache(maxsize=1 << 13)
+def _would_be(path: str) -> Place | None:
+    """Return the place that the schema has at a path, None where nothing can ever stand."""
+    folder, made, done = schema.ROOT, "", TOP
+    names = path[len(TOP) + 1 :].split("/") if path != TOP else []
+    for index, name in enumerate(names):
+        done = f"{done}/{name}"
+        is_last = index == len(names) - 1
+        if name in folder.folders:
+            folder = folder.folders[name]
+        elif name in folder.files:
+            return Place(path=path, folder=folder, made=made, name=name, file=folder.files[name]) if is_last else None
+        elif folder.maker:
+            folder, made = schema.MADE[folder.maker], done
+        else:
+            return Place(path=path, folder=folder, made=made, is_link=True) if is_last else None
+    return Place(path=path, folder=folder, made=made)
 
 
 def _may_be_called(maker: str, name: str) -> bool:

@@ -41,6 +41,11 @@ class Fault:
     die: bool = False
     hang_s: float = 3600.0
 
+    @property
+    def ends_process(self) -> bool:
+        """Whether it kills the process that it strikes, or keeps one of its threads."""
+        return self.die or self.effect in ("die_before", "die_after", "hang")
+
     def fits(self, kind: str, what: str, *, changes: bool) -> bool:
         """Return whether the operation counts for this fault."""
         if self.on != kind and not (self.on == "*" and changes):

@@ -5,26 +5,56 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import time
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lunops.agent.piped import Piped
+from lunops.agent.started import Started
 from lunops.agent.system import Output, System
-from lunops.sim import locks
-from lunops.sim.faults import Fault, Struck
-from lunops.sim.machine import POOL_SIZE, SAVECONFIG, Machine
-from lunops.sim.state import die
-from lunops.sim.tree import Kind, parent_of, refuse
+from lunops.sim import locks, portals, turn
+from lunops.sim.contents import Contents
+from lunops.sim.machine import POOL_SIZE, SAVECONFIG
+from lunops.sim.shell import Shell
+from lunops.sim.tree import parent_of, refuse
 
-__all__ = ["POOL_SIZE", "SAVECONFIG", "SimulatedSystem"]
+__all__ = ["POOL_SIZE", "SAVECONFIG", "SimulatedSystem", "pools_to_make"]
+
+DEFAULT_POOL = "tank"
 
 
-class SimulatedSystem(Machine, System):
+def pools_to_make(state: Path, named: Sequence[str]) -> Sequence[str]:
+    """Return the pools that a head is to have: those named, else LUNOPS_SIM_POOLS (a,b), else one for a new head."""
+    others = [name for name in os.environ.get("LUNOPS_SIM_POOLS", "").split(",") if name]
+    return named or others or ([] if state.exists() else [DEFAULT_POOL])
+
+
+class SimulatedSystem(Contents, System):
     """A head in a file. Several of these, in several processes, on one file are one head."""
 
     def run(self, argv: Sequence[str], timeout_s: float = 300.0) -> Output:
         """Run a command of the head's."""
         return self._commands.run(argv, timeout_s)
+
+    def start(self, argv: Sequence[str], *, stdin: bytes, folder: str, environment: dict[str, str]) -> Started:
+        """Start one of the few commands that a simulated head has."""
+        if folder and not self.is_dir(folder):
+            raise refuse(errno.ENOENT, folder)
+        return Shell(self, folder or "/root", environment, stdin).start(argv)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that a command has if nothing else is said."""
+        return {"HOME": "/root", "USER": "root", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+    def reach(self, host: str, port: int, timeout_s: float, pattern: re.Pattern[str] | None = None) -> str | None:
+        """Return "" if one of the head's targets is served at the port: nobody else listens there."""
+        del timeout_s, pattern  # it answers at once, and says nothing first
+        is_own = host in ("127.0.0.1", "localhost", "::1", self.uname()[1])
+        return "" if is_own and portals.is_served(self._state, port) else None
+
+    def uname(self) -> tuple[str, str, str, str, str]:
+        """Return system, name, release, version and machine."""
+        return "Linux", self.read("/proc/sys/kernel/hostname").strip(), "6.1.0-simulated", "#1 SMP simulated", "x86_64"
 
     def pipe(self, argv: Sequence[str], *, feed: bool) -> Piped:
         """Start a command to read from, or to feed."""
@@ -108,8 +138,7 @@ class SimulatedSystem(Machine, System):
     def listdir(self, path: str) -> list[str]:
         """Return the sorted names in a folder; none if it is not there."""
         self._observe("listdir", path)
-        path = self._tree.canonical(path, follow=True)
-        kind = self._tree.kind(path)
+        path, kind = self._tree.find(path, follow=True)
         if kind not in ("dir", None):
             raise refuse(errno.ENOTDIR, path)
         return self._tree.names(path) if kind else []
@@ -166,7 +195,7 @@ class SimulatedSystem(Machine, System):
     def mode(self, path: str) -> int:
         """Return the permission bits of a file; those of a folder are always the same."""
         path, kind = self._there(path)
-        return self._files.mode(path) if kind == "file" else 0o755
+        return self._files.mode(path, kind)
 
     def lock_holder(self, path: str) -> str:
         """Return who holds a lock; the empty text if nobody does."""
@@ -183,6 +212,10 @@ class SimulatedSystem(Machine, System):
             self._files.put(path, "file", text)
             self._files.set_mode(path, mode)
 
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        turn.sleep(seconds)
+
     @contextlib.contextmanager
     def lock(self, path: str, timeout_s: float) -> Iterator[None]:
         """Hold an exclusive lock on the file while the block runs; it dies with the process."""
@@ -190,55 +223,3 @@ class SimulatedSystem(Machine, System):
         path = self._lock_file(path)
         with locks.held(self._locks, path, timeout_s, locks.myself()):
             yield
-
-    @contextlib.contextmanager
-    def _changing(self, kind: str, path: str, detail: str = "", *, text: str = "") -> Iterator[None]:
-        try:
-            with self._state.mutation(kind, path + detail):
-                yield
-        except Struck as struck:
-            fault = struck.fault
-            if fault.effect == "half_written":
-                with self._state.changing():
-                    self._files.put(f"{path}.lunops-{os.getpid()}", "file", text[: len(text) // 2])
-                if fault.die:
-                    die()
-                raise refuse(fault.errno or errno.ENOSPC, path) from None
-            _hang(fault)
-            raise refuse(fault.errno or errno.EIO, path) from None
-
-    def _observe(self, kind: str, path: str) -> None:
-        try:
-            self._state.observation(kind, path)
-        except Struck as struck:
-            _hang(struck.fault)
-            number = struck.fault.errno or errno.EIO
-            raise OSError(number, os.strerror(number), path) from None
-
-    def _new(self, path: str) -> str:
-        """Return the canonical path of what is to be made; refuse if it is there, or its folder is not."""
-        path = self._tree.canonical(path, follow=False)
-        above = self._tree.kind(parent_of(path))
-        if above is None:
-            raise refuse(errno.ENOENT, path)
-        if above != "dir":
-            raise refuse(errno.ENOTDIR, path)
-        if self._tree.kind(path) is not None:
-            raise refuse(errno.EEXIST, path)
-        return path
-
-    def _put(self, path: str, kind: Kind, text: str = "") -> None:
-        if self._tree.part(path) is not self._files:
-            raise refuse(errno.EPERM, path)
-        self._files.put(path, kind, text)
-
-    def _remove(self, path: str) -> None:
-        if self._tree.part(path) is not self._files:
-            raise refuse(errno.EPERM, path)
-        self._files.remove(path)
-
-
-def _hang(fault: Fault) -> None:
-    """Keep this thread for as long as the fault says; nothing of the head is locked meanwhile."""
-    if fault.effect == "hang":
-        time.sleep(fault.hang_s)

@@ -1,64 +1,92 @@
-"""Locks between processes on a simulated head: real flocks on files beside the state file."""
+"""Locks between processes on a simulated head: bytes of one real file beside the state file, locked as by flock.
+
+A byte for each path, at the place that its digest says; the locks are those of an open file description, so that
+they are the agent's own and not its process's, and die with it. A file for each lock would cost several times as much.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
+import functools
+import hashlib
 import os
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from lunops.agent.system import Locked
+from lunops.sim import turn
 
 _POLL_S = 0.02
 _HOLDER_MOST = 4096
+_HOLDERS = 1024  # places for the words of those who hold one; two that share a place would only be named wrongly
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+_LOCK = "hhqqi4x"  # struct flock where off_t has 64 bits
 
 
 @contextlib.contextmanager
-def held(folder: Path, path: str, timeout_s: float, holder: str) -> Iterator[None]:
+def held(file: Path, path: str, timeout_s: float, holder: str) -> Iterator[None]:
     """Hold the lock of a head's `path` while the block runs; it dies with the process.
 
     `holder` is what others are told about who has it. Raises Locked if it is not free in time.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    handle = os.open(folder / quote(path, safe=""), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    byte, words = _places(path)
+    handle = os.open(file, _FLAGS, 0o600)
     try:
         deadline = time.monotonic() + timeout_s
-        while not _take(handle):
+        while not _take(handle, byte):
             if time.monotonic() >= deadline:
-                raise Locked(path, os.pread(handle, _HOLDER_MOST, 0).decode("utf-8", "replace"))
-            time.sleep(_POLL_S)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, holder.encode(), 0)
+                raise Locked(path, _words(handle, words))
+            turn.sleep(_POLL_S)
+        said = holder.encode()[: _HOLDER_MOST - 1]
+        if os.pread(handle, len(said) + 1, words) != said + b"\0":
+            os.pwrite(handle, said + b"\0", words)
         yield
     finally:
         os.close(handle)
 
 
-def holder(folder: Path, path: str) -> str:
+def holder(file: Path, path: str) -> str:
     """Return who holds the lock of a head's `path`; the empty text if it is free."""
+    byte, words = _places(path)
     try:
-        handle = os.open(folder / quote(path, safe=""), os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(file, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return ""
     try:
-        return "" if _take(handle) else os.pread(handle, _HOLDER_MOST, 0).decode("utf-8", "replace")
+        return "" if _take(handle, byte) else _words(handle, words)
     finally:
         os.close(handle)
 
 
 def myself() -> str:
     """Return this process in the words that `Locked.holder` has."""
+    return _in_words(os.getpid())
+
+
+@functools.cache
+def _in_words(pid: int) -> str:
     command = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    return f"pid {os.getpid()} ({command})"
+    return f"pid {pid} ({command})"
 
 
-def _take(handle: int) -> bool:
+@functools.lru_cache
+def _places(path: str) -> tuple[int, int]:
+    """Return the byte that stands for a path's lock, and where the words of its holder are."""
+    number = int.from_bytes(hashlib.sha256(path.encode()).digest()[:7], "big")
+    return number, number % _HOLDERS * _HOLDER_MOST
+
+
+def _words(handle: int, place: int) -> str:
+    return os.pread(handle, _HOLDER_MOST, place).partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _take(handle: int, byte: int) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, struct.pack(_LOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0))
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise

@@ -31,6 +31,7 @@ _FOLDERS = (
         "/proc",
         "/run",
         "/run/lock",
+        "/root",
         "/srv",
         "/sys",
         "/sys/kernel",
@@ -74,6 +75,23 @@ class Machine:
     def close(self) -> None:
         """Close the file; the head goes on existing in it."""
         self._state.close()
+
+    def share_process(self) -> None:
+        """Let what would kill the agent's process end its work alone: the process is not the agent's own."""
+        self._state.is_alone = False
+
+    def forget(self) -> None:
+        """Remember nothing of the state, for the memory's sake."""
+        self._state.forget()
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the agent was killed, in a process that is not its own."""
+        return self._state.is_dead
+
+    def faults(self) -> Faults:
+        """Return what goes wrong at present."""
+        return self._state.faults()
 
     def set_faults(self, faults: Faults) -> None:
         """Set what goes wrong from now on, in every process that works on this head."""
@@ -189,7 +207,7 @@ class Machine:
 
     @property
     def _locks(self) -> Path:
-        return self._state.path.with_name(self._state.path.name + ".locks")
+        return self._state.path.with_name(self._state.path.name + ".lock")
 
     def _lock_file(self, path: str) -> str:
         path = self._tree.canonical(path, follow=True)
@@ -202,13 +220,15 @@ class Machine:
 
     def _kind(self, path: str, *, follow: bool) -> Kind | None:
         try:
-            return self._tree.kind(self._tree.canonical(path, follow=follow))
+            return self._tree.find(path, follow=follow)[1]
         except OSError:
             return None
 
     def _there(self, path: str) -> tuple[str, Kind]:
-        path = self._tree.canonical(path, follow=True)
-        return path, self._kind_or_refuse(path)
+        path, kind = self._tree.find(path, follow=True)
+        if kind is None:
+            raise refuse(errno.ENOENT, path)
+        return path, kind
 
     def _kind_or_refuse(self, path: str) -> Kind:
         kind = self._tree.kind(path)

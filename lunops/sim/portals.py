@@ -47,6 +47,12 @@ def first(state: State, tpg: str) -> str:
     return str(row[0]).rsplit("/", 1)[1] if row else ""
 
 
+def is_served(state: State, port: int) -> bool:
+    """Return whether any target has a portal at the port."""
+    rows = state.all("select path from nodes where kind = 'dir' and parent like '%/np'")
+    return any(row[0].rpartition(":")[2] == str(port) for row in rows)
+
+
 class Net:
     """/proc/net, as part of the file tree."""
 

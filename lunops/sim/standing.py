@@ -14,7 +14,13 @@ def standing_files() -> dict[str, str]:
         "/lib/udev/zvol_id": "",
         "/proc/modules": "".join(f"{name} 16384 0 - Live 0x0000000000000000\n" for name in _MODULES),
         "/proc/mounts": "configfs /sys/kernel/config configfs rw,nosuid,nodev,noexec,relatime 0 0\n",
+        "/etc/hosts": "127.0.0.1 localhost\n10.0.2.15 simulated.example.org simulated\n",
+        "/etc/os-release": 'ID=debian\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n',
+        "/proc/cpuinfo": "processor\t: 0\n\nprocessor\t: 1\n",
+        "/proc/meminfo": "MemTotal:        8388608 kB\nMemFree:         4194304 kB\nMemAvailable:    6291456 kB\n",
+        "/proc/sys/kernel/hostname": "simulated\n",
         "/proc/sys/kernel/osrelease": "6.1.0-simulated\n",
+        "/proc/uptime": "86400.00 172800.00\n",
     }
 
 

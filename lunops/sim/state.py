@@ -7,19 +7,24 @@ cache by then. It is not meant to survive the loss of power of the machine that 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lunops.sim import turn
 from lunops.sim.faults import Fault, Faults, Struck
 
 _VERSION = 2
+_NO_FAULTS = Faults()
+_load = functools.lru_cache(Faults.load)
+_NODE = "select kind, value from nodes where path = ?"
+_REMEMBERED_MOST = 1 << 16  # of a value
 _BUSY_S = 120.0  # how long to wait for another process' transaction
 _SCHEMA = """
 create table meta (key text primary key, value) without rowid;
@@ -52,6 +57,13 @@ create table journal (
 """
 
 
+Node = tuple[str, Any]  # kind and value
+
+
+class Killed(SystemExit):
+    """The agent was killed, and its process goes on: a SystemExit ends a thread, and passes all handlers."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """One line of the journal: the n-th change of the head, what it was, and by which process."""
@@ -70,9 +82,12 @@ class State:
         self.path = path
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        self._faults_text = ""
-        self._faults = Faults()
+        self._nodes: dict[str, Node | None] = {}  # by path, as of the last look
+        self._version = 0  # of the file at the last look, which others' changes make another
+        self._faults: Faults | None = None
         self._depth = 0
+        self.is_dead = False  # where the agent is no process of its own: it was killed, and does nothing more
+        self.is_alone = True  # this process is the agent's alone, and dies with it
         if not self._is_made():
             self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=off")
@@ -98,9 +113,44 @@ class State:
             row: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
             return row
 
+    def look(self) -> None:
+        """See what others have changed: what is remembered holds from one look to the next."""
+        with self._lock:
+            if not self._depth:  # in a transaction nobody else changes what it sees
+                self._look()
+
+    def forget(self) -> None:
+        """Remember nothing, for the memory's sake: many heads may be open, of which few are at work."""
+        with self._lock:
+            self._nodes.clear()
+            self._db.execute("pragma shrink_memory")  # which the file's pages would fill
+
+    def node(self, path: str) -> Node | None:
+        """Return kind and value of what somebody made at the path: a file, folder, link or value."""
+        with self._lock:
+            try:
+                return self._nodes[path]
+            except KeyError:
+                row: Node | None = self._db.execute(_NODE, (path,)).fetchone()
+                if row is None or len(row[1]) <= _REMEMBERED_MOST:
+                    self._nodes[path] = row
+                return row
+
+    def has_node(self, path: str, kind: str) -> bool:
+        """Return whether a file, folder or link that somebody made stands at the path."""
+        node = self.node(path)
+        return node is not None and node[0] == kind
+
+    def put_node(self, path: str, parent: str, kind: str, value: str | bytes) -> None:
+        """Make or replace what stands at a path; call it while `changing`."""
+        self._db.execute("insert or replace into nodes values (?, ?, ?, ?)", (path, parent, kind, value))
+        self._nodes.pop(path, None)
+
     def do(self, sql: str, *values: Any) -> None:
         """Execute one statement; call it while `changing`."""
         self._db.execute(sql, values)
+        if " nodes " in sql:
+            self._nodes.clear()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -128,7 +178,7 @@ class State:
                     fault = self._count(kind, what, changes=True)
             if fault is not None and fault.effect not in ("die_after", "race"):
                 if fault.effect == "die_before":
-                    die()
+                    self.die()
                 raise Struck(fault)
             with self.changing():
                 yield
@@ -136,7 +186,7 @@ class State:
             if fault is not None and fault.effect == "race":
                 raise Struck(fault)
             if fault is not None:
-                die()
+                self.die()
 
     def note(self, kind: str, what: str) -> None:
         """Write a line into the journal; call it while changing the state."""
@@ -150,7 +200,7 @@ class State:
                 fault = self._count(kind, what, changes=False)
             if fault is not None:
                 if fault.effect in ("die_before", "die_after"):
-                    die()
+                    self.die()
                 raise Struck(fault)
 
     def delay(self, kind: str) -> Faults:
@@ -158,16 +208,26 @@ class State:
         faults = self.faults()
         seconds = faults.delays_s.get(kind, 0.0)
         if seconds:
-            time.sleep(seconds)
+            turn.sleep(seconds)
         return faults
 
+    def die(self) -> NoReturn:
+        """End the agent at once, as kill -9 does: this process, or where it is not the agent's alone, this thread."""
+        if self.is_alone:
+            os.kill(os.getpid(), signal.SIGKILL)
+            os._exit(137)
+        self.is_dead = True
+        raise Killed
+
     def faults(self) -> Faults:
-        """Return what goes wrong at present."""
-        row = self.one("select value from meta where key = 'faults'")
-        text = row[0] if row else ""
+        """Return what goes wrong at present; raises Killed where the agent was."""
+        if self.is_dead:
+            raise Killed
         with self._lock:
-            if text != self._faults_text:
-                self._faults_text, self._faults = text, Faults.load(text) if text else Faults()
+            self.look()
+            if self._faults is None:
+                row = self.one("select value from meta where key = 'faults'")
+                self._faults = _load(row[0]) if row else _NO_FAULTS
             return self._faults
 
     def set_faults(self, faults: Faults) -> None:
@@ -179,6 +239,8 @@ class State:
     def put(self, key: str, value: Any) -> None:
         """Keep one value; call it while `changing`."""
         self.do("insert or replace into meta values (?, ?)", key, value)
+        if key == "faults":
+            self._faults = None
 
     def counter(self, key: str, step: int = 1) -> int:
         """Return the next number of a counter; call it while `changing`."""
@@ -191,6 +253,13 @@ class State:
         """Return the changes of the head since the one numbered `after`."""
         rows = self.all("select n, kind, what, pid from journal where n > ? order by n", after)
         return tuple(Change(n=n, kind=kind, what=what, pid=pid) for n, kind, what, pid in rows)
+
+    def _look(self) -> None:
+        version = self._db.execute("pragma data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._nodes.clear()
+            self._faults = None
 
     def _is_made(self) -> bool:
         return self.one("pragma user_version") == (_VERSION,)
@@ -216,17 +285,14 @@ class State:
             self._db.execute(begin)
             self._depth = 1
             try:
+                self._look()
                 yield
             except BaseException:
                 self._db.execute("rollback")
+                self._nodes.clear()
+                self._faults = None
                 raise
             else:
                 self._db.execute("commit")
             finally:
                 self._depth = 0
-
-
-def die() -> NoReturn:
-    """End this process at once, as kill -9 does."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    os._exit(137)

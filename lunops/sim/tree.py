@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from lunops.sim.state import State
 
 Kind = Literal["dir", "file", "link", "block"]
 _LINKS_MOST = 40  # as the kernel
-_MODE = 0o600  # of a file, unless it was set
+_MODE, _FOLDER_MODE = 0o600, 0o755  # unless it was set
+_BEGUN = 1700000000.0  # when what came with the head was made
 
 
 def refuse(number: int, path: str) -> OSError:
@@ -50,12 +51,17 @@ class Files:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    def look(self) -> None:
+        """See what others have changed since the last look."""
+        self._state.look()
+
     def kind(self, path: str) -> Kind | None:
         """Return what stands at the path."""
         if path == "/":
             return "dir"
-        row = self._state.one("select kind from nodes where path = ?", path)
-        return row[0] if row else None
+        node = self._state.node(path)
+        kind: Any = node[0] if node else None
+        return kind  # type: ignore[no-any-return]
 
     def target(self, path: str) -> str:
         """Return where a link leads."""
@@ -67,28 +73,67 @@ class Files:
 
     def text(self, path: str) -> str:
         """Return a file's text."""
-        row = self._state.one("select value from nodes where path = ?", path)
-        if row is None:
-            raise refuse(errno.ENOENT, path)
-        return str(row[0])
+        data = self._value(path)
+        return data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+
+    def data(self, path: str) -> bytes:
+        """Return a file's bytes."""
+        data = self._value(path)
+        return data if isinstance(data, bytes) else data.encode()
+
+    def put_data(self, path: str, data: bytes) -> None:
+        """Make or replace a file, as text where it is some; call it while changing the state."""
+        try:
+            value: str | bytes = data.decode()
+        except UnicodeDecodeError:
+            value = data
+        self._state.put_node(path, parent_of(path), "file", value)
 
     def put(self, path: str, kind: Kind, text: str = "") -> None:
         """Make or replace what stands at the path; call it while changing the state."""
-        self._state.do("insert or replace into nodes values (?, ?, ?, ?)", path, parent_of(path), kind, text)
+        self._state.put_node(path, parent_of(path), kind, text)
 
-    def mode(self, path: str) -> int:
-        """Return a file's permission bits."""
-        row = self._state.one("select value from meta where key = ?", f"mode:{path}")
-        return int(row[0]) if row else _MODE
+    def mode(self, path: str, kind: Kind = "file") -> int:
+        """Return the permission bits of what stands there, by default those that root's umask leaves."""
+        return int(self._attribute("mode", path, _FOLDER_MODE if kind == "dir" else _MODE))
 
     def set_mode(self, path: str, mode: int) -> None:
-        """Set a file's permission bits; call it while changing the state."""
-        if mode != self.mode(path):
-            self._state.put(f"mode:{path}", mode)
+        """Set permission bits; call it while changing the state."""
+        self._state.put(f"mode:{path}", mode)
+
+    def owner(self, path: str) -> tuple[int, int]:
+        """Return the numbers of the user and the group."""
+        uid, gid = str(self._attribute("owner", path, "0:0")).split(":")
+        return int(uid), int(gid)
+
+    def set_owner(self, path: str, uid: int, gid: int) -> None:
+        """Set the user and the group; call it while changing the state."""
+        self._state.put(f"owner:{path}", f"{uid}:{gid}")
+
+    def mtime(self, path: str) -> float:
+        """Return when it was changed last, as far as that is noted."""
+        return float(self._attribute("mtime", path, _BEGUN))
+
+    def set_mtime(self, path: str, when: float) -> None:
+        """Note when it was changed; call it while changing the state."""
+        self._state.put(f"mtime:{path}", when)
+
+    def _attribute(self, name: str, path: str, default: object) -> Any:
+        row = self._state.one("select value from meta where key = ?", f"{name}:{path}")
+        return row[0] if row else default
+
+    def _value(self, path: str) -> str | bytes:
+        node = self._state.node(path)
+        if node is None:
+            raise refuse(errno.ENOENT, path)
+        return node[1] if isinstance(node[1], bytes) else str(node[1])
 
     def remove(self, path: str) -> None:
         """Remove what stands at the path and below it; call it while changing the state."""
         self._state.do("delete from nodes where path = ? or (path > ? and path < ?)", path, *below(path))
+        for name in ("mode", "owner", "mtime"):
+            bounds = [f"{name}:{bound}" for bound in (path, *below(path))]
+            self._state.do("delete from meta where key = ? or (key > ? and key < ?)", *bounds)
 
 
 class Tree:
@@ -124,10 +169,19 @@ class Tree:
 
         Raises ENOTDIR if it leads through a file, ELOOP if its links go round.
         """
+        return self.find(path, follow=follow)[0]
+
+    def find(self, path: str, *, follow: bool) -> tuple[str, Kind | None]:
+        """Return the canonical path, and what stands there; errors as `canonical`."""
+        self.files.look()
         path = os.path.normpath(path)
         kind = self.part(path).kind(path)
         if kind is not None and (kind != "link" or not follow):
-            return path
+            return path, kind
+        path = self._way(path, kind, follow=follow)
+        return path, self.kind(path)
+
+    def _way(self, path: str, kind: Kind | None, *, follow: bool) -> str:
         if kind is None and self.part(parent_of(path)).kind(parent_of(path)) == "dir":
             return path  # it is what is missing at the end
         waiting = path.strip("/").split("/")[::-1] if path != "/" else []

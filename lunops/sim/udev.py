@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import time
+from typing import Any
 
 from lunops.sim.state import State
 from lunops.sim.tree import Kind, below, refuse
@@ -135,8 +136,8 @@ class Udev:
         self._state.do(query, path[len(_ZVOL) + 1 :])
 
     def _put(self, path: str) -> tuple[Kind, str] | None:
-        row = self._state.one("select kind, value from nodes where path = ?", path)
-        return (row[0], row[1]) if row else None
+        kind_and_value: Any = self._state.node(path)
+        return kind_and_value  # type: ignore[no-any-return]
 
     def _put_in(self, path: str) -> list[str]:
         return [row[0].rsplit("/", 1)[1] for row in self._state.all("select path from nodes where parent = ?", path)]

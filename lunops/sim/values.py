@@ -208,11 +208,11 @@ class Values:
         return self._state.one("select 1 from nodes where parent = ? and kind = 'link'", folder) is not None
 
     def _get(self, folder: str, name: str, default: str) -> str:
-        row = self._state.one("select value from nodes where path = ?", f"{folder}/{name}")
-        return str(row[0]) if row else default
+        node = self._state.node(f"{folder}/{name}")
+        return str(node[1]) if node else default
 
     def _put(self, folder: str, name: str, value: str) -> None:
-        self._state.do("insert or replace into nodes values (?, ?, 'value', ?)", f"{folder}/{name}", folder, value)
+        self._state.put_node(f"{folder}/{name}", folder, "value", value)
 
 
 def _check_parameter(path: str, name: str, value: str) -> None:

@@ -22,6 +22,7 @@ class SimEyes:
 
     def run(self, argv: Sequence[str]) -> tuple[int, str]:
         if argv[:2] == ["kill", "-9"]:  # the simulated head's agent is a process of this machine
+            assert int(argv[2]) != os.getpid(), "give the head `sim_process`: its agent is at work in this process"
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(argv[2]), signal.SIGKILL)
             return 0, ""

@@ -386,6 +386,35 @@ class SnapshotsSuite:
         assert bench.record(lun) == record
         assert bench.property(lun.dst, "lunops:lun") == (lun.wwn, "local")
 
+    def test_what_is_put_aside_is_no_luns_volume_until_it_has_its_name_again(self, bench: Bench) -> None:
+        (lun,) = bench.luns(1)
+        bench.create([lun])
+        bench.delete([lun], destroy=False)
+        kept = f"{lun.dst}.before-2"
+        record = bench.record(lun)
+        wanted = {"src": lun.dst, "dst": kept, "aside": True}
+
+        checked = bench.do("zfs_rename", wanted, check=True)
+        done = bench.do("zfs_rename", wanted)
+        again = bench.do("zfs_rename", wanted)
+        after = (bench.record(lun), bench.property(kept, "lunops:aside"))
+        bench.create([lun])
+        drift = only(bench.do("drift", {})).data
+        bench.delete([lun])
+        back = bench.do("zfs_rename", {"src": kept, "dst": lun.dst})
+        mark = bench.property(lun.dst, "lunops:aside")
+        undone = bench.undo(done, back)
+
+        assert only(checked).changes == only(done).changes
+        assert statuses(again) == [OK]
+        assert after == (record, ("1", "local"))
+        assert [each for each in drift if each["wwn"] == lun.wwn] == []
+        assert f"zfs inherit lunops:aside {lun.dst}" in only(back).changes
+        assert mark == ("-", "-")
+        assert [item.status for item in undone] == [CHANGED, CHANGED]
+        assert list(bench.datasets()) == [bench.folder, lun.dst]
+        assert bench.property(lun.dst, "lunops:aside") == ("-", "-")
+
     def test_names_are_handed_on_in_the_order_of_the_items(self, bench: Bench) -> None:
         a, b = volumes(bench, "a", "b")
         c = f"{bench.folder}/c"

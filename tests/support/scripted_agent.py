@@ -165,7 +165,7 @@ WAYS: dict[str, Callable[[], None]] = {
     "cancelled": lambda: answers(cancelled),
     "deaf": deaf,
     "rubbish": lambda: answers(lambda _: shout(b"Killed by the weather\n")),
-    "endless-line": lambda: answers(lambda _: shout(b"a" * (17 << 20))),
+    "endless-line": lambda: answers(lambda _: shout(b"a" * (33 << 20))),
     "error-event": lambda: answers(lambda _: say(event="error", what="no such module")),
     "stranger": lambda: answers(lambda request: item(request, key="p/stranger", status="ok")),
     "twice": lambda: answers(twice),

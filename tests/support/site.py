@@ -48,13 +48,18 @@ class Site:
         self._stack.close()
 
     def sshd(
-        self, name: str = "head", *options: str, kinds: tuple[str, ...] = ("ed25519",), known: bool = True
+        self,
+        name: str = "head",
+        *options: str,
+        kinds: tuple[str, ...] = ("ed25519",),
+        known: bool = True,
+        within: tuple[str, ...] = (),
     ) -> Sshd:
         """Start an sshd that lets the user in; `known`: its host key is put into known_hosts."""
         authorized = self.folder / "authorized_keys"
         if not authorized.exists():
             authorized.write_text(public_key(self.key))
-        sshd = Sshd(self.folder / name, authorized, *options, kinds=kinds)
+        sshd = Sshd(self.folder / name, authorized, *options, kinds=kinds, within=within)
         self._stack.callback(sshd.stop)
         sshd.start()
         if known:

@@ -19,8 +19,17 @@ PROGRAM = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ.ge
 class Sshd:
     """One sshd; `options` are more lines for its sshd_config."""
 
-    def __init__(self, folder: Path, authorized: Path, *options: str, kinds: tuple[str, ...] = ("ed25519",)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        authorized: Path,
+        *options: str,
+        kinds: tuple[str, ...] = ("ed25519",),
+        within: tuple[str, ...] = (),
+    ) -> None:
+        """`within` is what the program is started by: argv in front of its own."""
         self.folder = folder
+        self._within = within
         self.port = free_port()
         folder.mkdir(parents=True)
         for kind in kinds:
@@ -64,7 +73,7 @@ LogLevel VERBOSE
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd does not start as root without
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [PROGRAM, "-D", "-e", "-f", str(self.config)], stderr=log, stdin=subprocess.DEVNULL
+                [*self._within, PROGRAM, "-D", "-e", "-f", str(self.config)], stderr=log, stdin=subprocess.DEVNULL
             )
         deadline = time.monotonic() + 20
         while "Server listening" not in self.log:

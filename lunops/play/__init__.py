@@ -1,0 +1,1 @@
+"""Run playbooks: task by task over the heads of a play, as Ansible's linear strategy does."""

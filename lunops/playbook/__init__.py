@@ -1,0 +1,1 @@
+"""Playbooks: read from YAML, every keyword checked and handed down; written; chosen from; listed."""
