@@ -122,6 +122,8 @@ class Steps:
                 task = TaskOnHead(self._run, play, spec, head, name=name, is_handler=is_handler, asked_s=asked_s)
                 done = task.do()
                 self._journal.note(head.name, turn(head), done)
+            else:  # it began in another run, and stands here where this one has come to it
+                done = replace(done, result=replace(done.result, begun_s=self._run.now_s()))
             for made in done.made:
                 self._run.reach.keep(head.name, turn(head), made)
             return done
