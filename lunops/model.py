@@ -151,6 +151,7 @@ class TaskResult:
     attempts: int = 1  # how often it was tried
     delegate: str = ""  # the head that did it, where that is another one
     no_log: bool = False  # what its items are, and what they say, is not shown
+    diff: bool | None = None  # whether its changes are shown, where the playbook says so of the task
 
     def count(self, status: Status) -> int:
         """Return how many items ended so."""

@@ -1,4 +1,4 @@
-"""What the options of `lunops run` are where the command line does not say: from the environment, or from lunops.toml.
+"""What the options of `lunops run` are where the command line does not say: the environment, or lunops-cli.toml.
 
 The environment beats the file, and the command line both. What a run does (`--check`, `--limit`, …) is not to be set
 here: it belongs to the command line, where whoever starts the run sees it.
@@ -17,7 +17,7 @@ from typing import Final, Literal
 from lunops.errors import SettingsError
 from lunops.near import hint
 
-FILE: Final = "lunops.toml"
+FILE: Final = "lunops-cli.toml"
 NAMES_FILE: Final = "LUNOPS_CONFIG"
 COLOURS: Final = ("auto", "always", "never")
 Value = str | int | float | bool | tuple[str, ...] | None

@@ -96,7 +96,7 @@ def test_heads_and_groups_of_the_inventory_are_offered_for_a_limit(here: Path) -
     assert offered("run", "-i", "hosts", "mine.yml", "-l", "all,!h") == ["all,!head-03"]
     assert offered("trust", "-i", "hosts", "r") == []
     assert offered("trust", "-i", "hosts", "h") == ["head-03"]
-    (here / "lunops.toml").write_text('inventory = "hosts"\n')
+    (here / "lunops-cli.toml").write_text('inventory = "hosts"\n')
     assert offered("run", "mine.yml", "-l", "rack") == ["rack1", "rack2"]
 
 

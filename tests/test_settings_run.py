@@ -1,4 +1,4 @@
-"""lunops.toml and the environment: what wins, what is refused, and how the options come to it."""
+"""lunops-cli.toml and the environment: what wins, what is refused, and how the options come to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lunops.cli.vault_group import key_options
 from lunops.errors import SettingsError
 from lunops.settings_run import SETTINGS, Defaults, parse_environment, parse_file, run_defaults
 
-FILE = Path("/etc/lunops.toml")
+FILE = Path("/etc/lunops-cli.toml")
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
 
@@ -74,7 +74,7 @@ def test_the_command_line_beats_the_environment_which_beats_the_file(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert told(capsys, "run")["forks"] == 8
-    (here / "lunops.toml").write_text(
+    (here / "lunops-cli.toml").write_text(
         'inventory = ["hosts", "/etc/more"]\nforks = 20\nbecome = true\ncolour = "never"\n'
     )
     assert told(capsys, "run") == {
@@ -98,19 +98,19 @@ def test_the_command_line_beats_the_environment_which_beats_the_file(
 def test_a_command_that_takes_one_inventory_has_it_from_the_file_and_refuses_a_list(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "lunops.toml").write_text('inventory = "hosts"\n')
+    (here / "lunops-cli.toml").write_text('inventory = "hosts"\n')
     assert run(["doctor"], group) == 0
     assert capsys.readouterr().out == f"{here}/hosts\n"
-    (here / "lunops.toml").write_text('inventory = ["hosts", "more"]\n')
+    (here / "lunops-cli.toml").write_text('inventory = ["hosts", "more"]\n')
     assert run(["doctor"], group) == BAD_INPUT
-    assert "lunops.toml:1" in capsys.readouterr().err
+    assert "lunops-cli.toml:1" in capsys.readouterr().err
     assert told(capsys, "run")["inventory"] == [f"{here}/hosts", f"{here}/more"]
 
 
 def test_a_passphrase_of_the_command_line_stands_alone(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "lunops.toml").write_text('vault_password_file = "key"\n')
+    (here / "lunops-cli.toml").write_text('vault_password_file = "key"\n')
     assert told(capsys, "run")["keys"] == [f"{here}/key"]
     assert told(capsys, "run", "--vault-id", "a@b")["keys"] == []
     monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "/theirs")
@@ -125,16 +125,16 @@ def test_the_file_is_the_named_one_else_that_of_the_folder_else_the_users(here: 
     mine.mkdir(parents=True)
     env = {"HOME": str(here.parent / "home")}
     assert run_defaults(env, here).file is None
-    (mine / "lunops.toml").write_text("forks = 1\n")
-    assert run_defaults(env, here).file == mine / "lunops.toml"
-    (here / "lunops.toml").write_text("forks = 2\n")
+    (mine / "lunops-cli.toml").write_text("forks = 1\n")
+    assert run_defaults(env, here).file == mine / "lunops-cli.toml"
+    (here / "lunops-cli.toml").write_text("forks = 2\n")
     assert run_defaults(env, here).settings["forks"].value == 2
     (here / "named.toml").write_text("forks = 3\n")
     found = run_defaults({**env, "LUNOPS_CONFIG": "named.toml"}, here)
     assert (found.settings["forks"].value, found.settings["forks"].source) == (3, f"{here}/named.toml:1")
     (here.parent / "xdg" / "lunops").mkdir(parents=True)
-    (here.parent / "xdg" / "lunops" / "lunops.toml").write_text("forks = 4\n")
-    (here / "lunops.toml").unlink()
+    (here.parent / "xdg" / "lunops" / "lunops-cli.toml").write_text("forks = 4\n")
+    (here / "lunops-cli.toml").unlink()
     assert run_defaults({**env, "XDG_CONFIG_HOME": str(here.parent / "xdg")}, here).settings["forks"].value == 4
     with pytest.raises(SettingsError, match="cannot be read") as caught:
         run_defaults({"LUNOPS_CONFIG": "none.toml"}, here)
@@ -145,14 +145,14 @@ def test_the_file_is_the_named_one_else_that_of_the_folder_else_the_users(here: 
 def test_a_file_that_anyone_may_have_written_is_ignored_and_that_is_said(
     here: Path, open_to_all: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "lunops.toml").write_text("forks = 2\n")
-    (here if open_to_all == "folder" else here / "lunops.toml").chmod(0o777)
+    (here / "lunops-cli.toml").write_text("forks = 2\n")
+    (here if open_to_all == "folder" else here / "lunops-cli.toml").chmod(0o777)
     assert told(capsys, "run")["forks"] == 8
     run(["run"], group)
     said = capsys.readouterr().err
-    assert f"lunops: {here}/lunops.toml is ignored: every user may write to {here}" in said
+    assert f"lunops: {here}/lunops-cli.toml is ignored: every user may write to {here}" in said
     assert "chmod o-w" in said
-    named = run_defaults({"LUNOPS_CONFIG": str(here / "lunops.toml")}, here)
+    named = run_defaults({"LUNOPS_CONFIG": str(here / "lunops-cli.toml")}, here)
     assert named.settings["forks"].value == 2
 
 
@@ -211,16 +211,16 @@ def test_no_file_makes_anything_but_an_error_of_ours(text: str) -> None:
 def test_config_tells_each_setting_and_where_it_comes_from(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "lunops.toml").write_text('# ours\ninventory = "hosts"\n')
+    (here / "lunops-cli.toml").write_text('# ours\ninventory = "hosts"\n')
     monkeypatch.setenv("LUNOPS_FORKS", "30")
     assert run(["config"], group) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert re.search(rf'inventory = \["{here}/hosts"\] +# {here}/lunops.toml:2$', lines["inventory"])
+    assert re.search(rf'inventory = \["{here}/hosts"\] +# {here}/lunops-cli.toml:2$', lines["inventory"])
     assert re.search(r"forks = 30 +# LUNOPS_FORKS$", lines["forks"])
     assert re.search(r"become = false +# default$", lines["become"])
     assert run(["config", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["file"] == f"{here}/lunops.toml"
+    assert found["file"] == f"{here}/lunops-cli.toml"
     assert list(found["settings"]) == list(SETTINGS)
 
 
@@ -237,3 +237,10 @@ def test_the_page_tells_of_every_setting_its_variables_and_its_default() -> None
         )
         for name, setting in SETTINGS.items()
     }
+
+
+def test_the_service_keeps_its_settings_in_a_file_of_another_name(here: Path) -> None:
+    """`lunops serve --config lunops.toml`, as the README has it, is run in the folder of that file."""
+    (here / "lunops.toml").write_text('listen = "127.0.0.1:8443"\n')
+
+    assert run_defaults({}, here).file is None

@@ -1,4 +1,4 @@
-"""Give the options their defaults from the environment and lunops.toml, and tell which hold (`lunops config`)."""
+"""Give the options their defaults from the environment and lunops-cli.toml, and tell which hold (`lunops config`)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def config_command(context: click.Context, as_json: bool) -> int:
         shown = {name: {"value": each.value, "source": each.source} for name, each in defaults.settings.items()}
         click.echo(json.dumps({"file": str(defaults.file) if defaults.file else None, "settings": shown}, indent=2))
         return 0
-    click.echo(f"# {defaults.file or 'there is no lunops.toml'}")
+    click.echo(f"# {defaults.file or 'there is no lunops-cli.toml'}")
     rows = [(name, _toml(each.value), each.source) for name, each in defaults.settings.items()]
     width = max(len(name) + len(value) for name, value, _ in rows) + 3
     for name, value, source in rows:

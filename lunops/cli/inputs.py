@@ -194,7 +194,7 @@ def read_inventory(options: Options, folder: Path | None, reader: Reader) -> Inv
     """Read the inventory, with what lies beside the playbook in its folder, if there is one; raises `InputError`."""
     if not options.inventory:
         raise InventoryError(
-            "there is no inventory", where="-i", fix="name it with -i FILE, LUNOPS_INVENTORY, or in lunops.toml"
+            "there is no inventory", where="-i", fix="name it with -i FILE, LUNOPS_INVENTORY, or in lunops-cli.toml"
         )
     found = inventory_files.load(options.inventory, playbook_folder=folder, read=reader.text)
     hosts = {name: _adjusted(host, options, reader.vault) for name, host in found.hosts.items()}

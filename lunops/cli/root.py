@@ -52,7 +52,9 @@ def run_command(**given: Any) -> int:
         if found.plan is None:
             raise click.UsageError("Missing argument 'PLAN'.")
         if not found.inventory:
-            raise click.UsageError("Missing option '-i' / '--inventory'; LUNOPS_INVENTORY and lunops.toml set it, too.")
+            raise click.UsageError(
+                "Missing option '-i' / '--inventory'; LUNOPS_INVENTORY and lunops-cli.toml set it, too."
+            )
     return run(found)
 
 

@@ -30,6 +30,7 @@ class Way:
     check: bool
     no_log: bool
     host: Host  # the head itself, as root or not
+    pause_s: float  # between the elements of its loop
 
 
 class TaskOnHead:
@@ -51,6 +52,7 @@ class TaskOnHead:
         self._times: list[Times] = []
         self._trouble: TaskResult | None = None  # a result of the head whose error is the whole task's
         self._made: list[Made] = []
+        self._diff: bool | None = None
 
     def do(self) -> Done:
         """Do it. Errors of the head and of the playbook are in the result."""
@@ -83,7 +85,18 @@ class TaskOnHead:
         if self._spec.become_user:
             user = self._run.expressions.value(self._spec.become_user, self._view({}), self._spec.place("become_user"))
             host = replace(host, become_user="" if user == "root" else str(user))
-        return Way(check=self._flag("check_mode", self._run.options.check), no_log=self._flag("no_log"), host=host)
+        check = self._flag("check_mode", self._run.options.check)
+        if self._spec.diff is not None:
+            self._diff = self._flag("diff")
+        pause_s = 0.0
+        if self._spec.loop is not None and self._spec.loop.pause_s and not check:
+            pause_s = self._number(self._spec.loop.pause_s, "loop_control.pause")
+        return Way(check=check, no_log=self._flag("no_log"), host=host, pause_s=pause_s)
+
+    def _between(self, way: Way, is_first: bool) -> None:
+        """Wait as long as the loop says before each element but the first."""
+        if way.pause_s and not is_first:
+            self._run.cancelled.wait(way.pause_s)
 
     def _contexts(self, way: Way) -> Callable[[str], Context]:
         return lambda delegate: self._run.context(self._target(way, delegate))
@@ -110,6 +123,7 @@ class TaskOnHead:
             if wanted.item is None:
                 pairs.append((wanted, skipped(wanted)))
                 continue
+            self._between(way, not any(pair[0].item for pair in pairs))
             action = actions.Action(
                 spec=self._spec,
                 wanted=wanted,
@@ -158,7 +172,9 @@ class TaskOnHead:
         results: dict[int, ItemResult] = {each.place: skipped(each) for each in wanted if each.item is None}
         for delegate in dict.fromkeys(each.delegate for each in wanted if each.item is not None):
             mine = [each for each in wanted if each.item is not None and each.delegate == delegate]
-            results |= self._until(way, self._target(way, delegate), mine)
+            for place, turn in enumerate([[each] for each in mine] if way.pause_s else [mine]):
+                self._between(way, place == 0)
+                results |= self._until(way, self._target(way, delegate), turn)
         return [(each, results[each.place]) for each in wanted]
 
     def _until(self, way: Way, host: Host, wanted: Sequence[Wanted]) -> dict[int, ItemResult]:
@@ -196,7 +212,6 @@ class TaskOnHead:
             run=self._run.options.run,
             is_handler=self._is_handler,
         )
-        task = replace(task, is_handler=self._is_handler)
         without = frozenset(item.key for item in items if self._has_failed(item.key))
         result = self._run.reach.run(host, task, owner=self._head.name, without=without, check=way.check)
         self._times.append(result.times)
@@ -382,6 +397,7 @@ class TaskOnHead:
             is_handler=self._is_handler,
             attempts=max(self._attempts.values(), default=1),
             no_log=no_log,
+            diff=self._diff,
         )
 
 

@@ -219,7 +219,8 @@ def _trouble(error: str, fix: str, indent: str, status: Status) -> Iterator[Line
 
 
 def _shows_changes(result: TaskResult, item: ItemResult, detail: Detail) -> bool:
-    return has_changes(item) and (detail.changes or result.module == UNDO)
+    wanted = detail.changes if result.diff is None else result.diff
+    return has_changes(item) and (wanted or result.module == UNDO)
 
 
 def _begin(status: Status, who: _Who, detail: Detail, *, is_whole: bool) -> str:

@@ -59,7 +59,8 @@ def test_a_head_that_loses_power_in_a_task_is_told_and_the_next_run_completes(
     bench.close()
 
     broken = next(task for task in lost.tasks if task.error)
-    assert (broken.head, broken.task_id) == ("jbod-02", "01:zfs_clone")
+    # Pulling a plug takes some tenths of a second, in which a quick head is through with its first task.
+    assert (broken.head, broken.module in ("zfs_clone", "wait_for_device")) == ("jbod-02", True)
     assert broken.status is Status.UNREACHABLE, broken
     assert not again.is_bad, again
     assert [lun for lun in luns if not bench.is_served(lun)] == []
