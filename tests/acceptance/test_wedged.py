@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,8 +97,13 @@ def test_a_command_that_even_a_kill_does_not_end_is_told_with_its_pid(bench: Ben
     eyes = bench.eyes
     assert isinstance(eyes, LabEyes)
     eyes.run(["mkdir", "-p", "/tmp/agent/lunops/agent"])
-    for name in ("piped.py", "processes.py", "system.py"):
-        eyes.put(f"/tmp/agent/lunops/agent/{name}", (AGENT / name).read_text())
+    needed = (
+        "import sys, lunops.agent.system; print(*[name for name in sys.modules if name.startswith('lunops.agent.')])"
+    )
+    found = subprocess.run([sys.executable, "-c", needed], capture_output=True, text=True, check=True, timeout=60)
+    for name in found.stdout.split():
+        file = name.removeprefix("lunops.agent.") + ".py"
+        eyes.put(f"/tmp/agent/lunops/agent/{file}", (AGENT / file).read_text())
     code = (
         "from lunops.agent.system import System; "
         f"output = System().run(['mkdir', '{ISCSI}/iqn.2024-01.org.example:never'], 1.0); "
