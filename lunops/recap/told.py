@@ -107,7 +107,9 @@ def _lines(result: TaskResult, detail: Detail, who: _Who) -> Iterator[Line]:
             shared = each and not _is_told_below(result, item)
             if detail.items or shared or bad or telling or _shows_changes(result, item, detail):
                 yield from _item_lines(result, item, detail, who)
-        if not each or who.time or result.error or not result.items:
+        # As with one item, those that have said what they are there to say end without a time.
+        timed = who.time and (detail.places or not all(_tells(result, item) for item in result.items))
+        if not each or timed or result.error or not result.items:
             yield from _one_line(result, detail, who, _counts(result, detail))
     if result.error and not result.no_log:
         yield from _trouble(result.error, result.fix, "    ", result.status)
