@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from lunops.connections.elevation import refuse_without_root
 from lunops.connections.pipe import Pipe
 from lunops.errors import HeadError, UnreachableError, WedgedError
-from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times
+from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times, status_of
 from lunops.recap import UNDO
 from lunops.relay import SOURCE, Relay, split
 
@@ -109,9 +109,9 @@ class OneAtATime:
             self._observer.task_ended(result)
 
 
-def needs_lio(tasks: Iterable[Task]) -> bool:
-    """Return whether LIO work is among the tasks."""
-    return any(task.module.startswith("lio_") or task.module == "lun" for task in tasks)
+def needs_lio(modules: Iterable[str]) -> bool:
+    """Return whether LIO work is among these modules."""
+    return any(module.startswith("lio_") or module == "lun" for module in modules)
 
 
 def failed_keys(results: Sequence[TaskResult]) -> frozenset[str]:
@@ -149,7 +149,8 @@ class HeadRun:
         self._is_broken = False  # the session is of no more use
         self._cancelled = threading.Event()
         self._relay = Relay(host, connect)
-        self._peers = dict(peers or {})  # the other heads of the tasks so far
+        self._known_peers = peers or {}
+        self._peers: dict[str, Host] = {}  # the other heads of the tasks so far
 
     def task(self, task: Task, *, without: frozenset[str], check: bool | None = None) -> TaskResult:
         """Do a task; items whose key is in `without` end as skipped, and are not sent.
@@ -230,7 +231,7 @@ class HeadRun:
                 session = self._open()
                 connect_s = time.monotonic() - begun
                 items = session.undo(task.id, own)
-            items = (*items, *self._relay.undo(task.id, self._peers, elsewhere))
+            items = (*items, *self._relay.undo(task.id, {**self._known_peers, **self._peers}, elsewhere))
             error, fix = "", ""
         except HeadError as problem:
             self._is_broken = True
@@ -245,7 +246,7 @@ class HeadRun:
             task_id=task.id,
             name=task.name,
             module=task.module,
-            status=_status(items),
+            status=status_of(items),
             items=items,
             times=Times(connect_s=connect_s, run_s=run_s, transfer_s=elapsed_s - connect_s - run_s, total_s=elapsed_s),
             error=error,
@@ -370,10 +371,3 @@ def made_for_failed(results: Sequence[TaskResult]) -> dict[str, list[Json]]:
 def _all_items(task: Task, known: Mapping[str, ItemResult]) -> tuple[ItemResult, ...]:
     """Return a result for each of the task's items, in their order; those not known of were skipped."""
     return tuple(known.get(item.key) or ItemResult(key=item.key, status=Status.SKIPPED) for item in task.items)
-
-
-def _status(items: Sequence[ItemResult]) -> Status:
-    found = {item.status for item in items}
-    if any(status.is_bad for status in found):
-        return Status.FAILED
-    return Status.CHANGED if Status.CHANGED in found else Status.OK

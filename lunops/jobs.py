@@ -176,7 +176,12 @@ class Jobs:
                 "the head is no longer in the inventory", fix="bring it back, and repeat the job (clone_repeat)"
             )
         observer = _Keeper(self._store, work, self._now)
-        return HeadRun(host, connect=self._outside.connect, observer=observer, for_lio=needs_lio(work.tasks))
+        return HeadRun(
+            host,
+            connect=self._outside.connect,
+            observer=observer,
+            for_lio=needs_lio(task.module for task in work.tasks),
+        )
 
     def _tasks(self, work: Work, head_run: HeadRun, step: Step) -> list[TaskResult]:
         results: list[TaskResult] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -153,9 +153,21 @@ class TaskResult:
     no_log: bool = False  # what its items are, and what they say, is not shown
     diff: bool | None = None  # whether its changes are shown, where the playbook says so of the task
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether it failed, or its head could not be reached, and the playbook neither ignores nor rescues that."""
+        return self.status.is_bad and not (self.is_ignored or self.is_rescued)
+
     def count(self, status: Status) -> int:
         """Return how many items ended so."""
         return sum(item.status is status for item in self.items)
+
+
+def status_of(items: Iterable[ItemResult]) -> Status:
+    """Return the status of a task by those of its items; of none, skipped."""
+    found = {item.status for item in items}
+    order = (Status.UNREACHABLE, Status.FAILED, Status.CHANGED, Status.UNKNOWN, Status.OK)
+    return next((status for status in order if status in found), Status.SKIPPED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +183,7 @@ class RunResult:
     @property
     def is_bad(self) -> bool:
         """Whether any task failed or any head was unreachable, those left out that were ignored or rescued."""
-        return any(task.status.is_bad and not (task.is_ignored or task.is_rescued) for task in self.tasks)
+        return any(task.is_failure for task in self.tasks)
 
     @property
     def is_changed(self) -> bool:

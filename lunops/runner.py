@@ -105,7 +105,7 @@ class _Run:
             observer=self.observer,
             check=self.check,
             waited_s=time.monotonic() - self.begun,
-            for_lio=needs_lio(head.tasks),
+            for_lio=needs_lio(task.module for task in head.tasks),
         )
         with self.lock:
             self.at_work.add(run)

@@ -9,12 +9,12 @@ import pytest
 from lunops.connections import connect
 from lunops.inventory import parse
 from lunops.model import RunResult, Status
-from lunops.planner import plan_playbook
 from lunops.playbook.reader import read_playbook as parse_playbook
 from lunops.resources import load_templates
 from lunops.runner import run_plan
 from lunops.sim.faults import Fault, Faults
 from lunops.sim.head import SimulatedSystem
+from tests.planned import plan_playbook
 
 WRITES = 12  # of the plan below, and a few more: a fault that never strikes must change nothing
 PLAN = """

@@ -14,13 +14,13 @@ from lunops.errors import InputError, InventoryError, LunopsError
 from lunops.inventory import Inventory, parse
 from lunops.modules import MODULES, Context
 from lunops.modules.base import DatasetName
-from lunops.planner import plan_playbook
 from lunops.playbook.reader import read_playbook as parse_playbook
 from lunops.resources import load_templates
 from lunops.sim.head import SimulatedSystem
 from lunops.validate import Checked
 from tests import hostile
 from tests.hostile import Place, UnknownFieldError, places
+from tests.planned import plan_playbook
 from tests.service_support import clone
 from tests.test_modules import ONE_OF_EACH
 from tests.test_v1 import Api

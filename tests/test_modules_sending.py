@@ -11,9 +11,9 @@ from lunops.errors import InputError
 from lunops.inventory import parse
 from lunops.model import Item, Plan
 from lunops.modules import MODULES, Context
-from lunops.planner import plan_playbook
 from lunops.playbook.reader import read_playbook
 from lunops.resources import load_templates, playbook_folder
+from tests.planned import plan_playbook
 
 INVENTORY = parse(
     "jbod-01 connection=sim pools=tank\njbod-02 connection=sim pools=tink,tonk\njbod-03 connection=sim\n", Path("inv")

@@ -18,10 +18,11 @@ from lunops import inventory
 from lunops.errors import InputError
 from lunops.model import Item, Plan
 from lunops.names import Dataset, Iqn, Snapshot
-from lunops.planner import CloneRequest, DeleteRequest, plan_create, plan_delete, plan_playbook
+from lunops.planner import CloneRequest, DeleteRequest, plan_create, plan_delete
 from lunops.planner.task import make_task
 from lunops.playbook.reader import read_playbook
 from lunops.resources import load_templates, playbook_folder
+from tests.planned import plan_playbook
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios" / "planner").glob("*.yml"))
 TEMPLATES = load_templates()

@@ -145,9 +145,7 @@ def test_heads_are_ordered_as_the_play_says() -> None:
 
 
 def reach(heads: Heads, *, check: bool = False) -> Reach:
-    return Reach(
-        heads.connect, SilentPlay(), check=check, is_stopped=lambda: False, for_lio=lambda: False, hosts=dict(HOSTS)
-    )
+    return Reach(heads.connect, SilentPlay(), check=check, is_stopped=lambda: False, for_lio=False, hosts=dict(HOSTS))
 
 
 HOSTS = {name: Host(name=name) for name in ("a", "b", "c")}

@@ -10,8 +10,8 @@ import pytest
 
 from lunops.errors import InputError, PlaybookError
 from lunops.playbook.model import Block, Loop, Playbook, TaskSpec, Until, VarsFile
-from lunops.playbook.notify import tasks_of
 from lunops.playbook.reader import read_playbook
+from lunops.playbook.walk import tasks_in
 from tests.reader_modules import READER_MODULES
 
 
@@ -30,7 +30,7 @@ def found(files: Mapping[str, str], path: str) -> str:
 
 
 def tasks(text: str, files: Mapping[str, str] | None = None) -> list[TaskSpec]:
-    return list(tasks_of(read(text, files).plays[0].tasks))
+    return list(tasks_in(read(text, files).plays[0].tasks))
 
 
 def only_task(text: str) -> TaskSpec:
@@ -256,12 +256,12 @@ def test_tasks_are_numbered_through_blocks_and_imports_and_handlers_of_their_own
     first, second = book.plays
     block = first.tasks[0]
 
-    assert [spec.id for spec in tasks_of(first.tasks)] == ["1.1", "1.2", "1.3", "1.4", "1.5", "1.6"]
+    assert [spec.id for spec in tasks_in(first.tasks)] == ["1.1", "1.2", "1.3", "1.4", "1.5", "1.6"]
     assert isinstance(block, Block)
     assert isinstance(block.tasks[0], Block)
     assert (block.id, block.tasks[0].id, block.tasks[0].name) == ("bb1.1", "b1.1", "Inner")
     assert (block.rescue_unreachable, block.where) == (True, "plays/plan.yml:3:7")
-    assert [spec.id for spec in tasks_of(second.tasks)] == ["2.1"]
+    assert [spec.id for spec in tasks_in(second.tasks)] == ["2.1"]
     assert [(spec.id, spec.name, spec.listen) for spec in second.handlers] == [
         ("2.h1", "a", ()),
         ("2.h2", "b", ("x", "y")),
@@ -313,12 +313,12 @@ def test_a_playbook_that_is_imported_stands_in_its_place() -> None:
     )
 
     assert [play.hosts for play in book.plays] == ["a", "c", "b"]
-    assert [[spec.id for spec in tasks_of(play.tasks)] for play in book.plays] == [["1.1"], ["2.1"], ["3.1"]]
+    assert [[spec.id for spec in tasks_in(play.tasks)] for play in book.plays] == [["1.1"], ["2.1"], ["3.1"]]
     first, second, third = book.plays
     assert first.variables == {"x": 2, "y": 1}
     assert [each.path for each in first.vars_files] == ["sub/v.yml", "/etc/v.yml", "{{ v }}"]
     assert (first.tags, second.tags, third.tags) == (_set("t"), _set("t"), _set())
-    assert [spec.when for play in book.plays for spec in tasks_of(play.tasks)] == [("ok",), ("ok", "x"), ()]
+    assert [spec.when for play in book.plays for spec in tasks_in(play.tasks)] == [("ok",), ("ok", "x"), ()]
     assert first.handlers[0].when == ()
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from lunops.errors import PlaybookError
 from lunops.playbook.model import Block, Playbook
-from lunops.playbook.notify import tasks_of
 from lunops.playbook.reader import read_playbook
 from lunops.playbook.select import select
+from lunops.playbook.walk import tasks_in
 from tests.reader_modules import READER_MODULES
 
 BOOK = """\
@@ -70,7 +70,7 @@ def book() -> Playbook:
 
 def names(playbook: Playbook) -> str:
     return " ".join(
-        spec.name.replace(" ", "-") for play in playbook.plays for spec in tasks_of(play.tasks) if not spec.is_implicit
+        spec.name.replace(" ", "-") for play in playbook.plays for spec in tasks_in(play.tasks) if not spec.is_implicit
     )
 
 
@@ -107,7 +107,7 @@ def test_plays_ids_and_handlers_stay_and_a_play_without_tasks_has_no_flush_eithe
 
     assert [play.name for play in chosen.plays] == ["One", "Two", "h"]
     assert [len(play.tasks) for play in chosen.plays] == [0, 0, 1]
-    assert [spec.id for spec in tasks_of(chosen.plays[2].tasks)] == ["3.1"]
+    assert [spec.id for spec in tasks_in(chosen.plays[2].tasks)] == ["3.1"]
     assert [each.name for each in chosen.plays[0].handlers] == ["H"]
     assert chosen.plays[1].gather_facts
 
@@ -115,13 +115,13 @@ def test_plays_ids_and_handlers_stay_and_a_play_without_tasks_has_no_flush_eithe
 def test_what_is_notified_before_is_still_run_between_the_sections() -> None:
     chosen = select(book(), tags=["c"])
 
-    assert [spec.id for spec in tasks_of(chosen.plays[0].tasks)] == ["1.f1", "1.3", "1.9"]
+    assert [spec.id for spec in tasks_in(chosen.plays[0].tasks)] == ["1.f1", "1.3", "1.9"]
 
 
 def test_a_block_of_which_only_a_part_is_chosen_keeps_that_part() -> None:
     [block] = [node for node in select(book(), tags=["d"]).plays[0].tasks if isinstance(node, Block)]
 
-    assert (block.tasks, block.rescue, [spec.name for spec in tasks_of(block.always)]) == ((), (), ["in always"])
+    assert (block.tasks, block.rescue, [spec.name for spec in tasks_in(block.always)]) == ((), (), ["in always"])
 
 
 def test_nothing_chosen_leaves_the_playbook_as_it_is() -> None:

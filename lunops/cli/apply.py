@@ -16,7 +16,7 @@ from lunops.cli.hidden_errors import masked_errors
 from lunops.cli.inputs import read_inputs
 from lunops.cli.output import Output, wants_colour
 from lunops.cli.run import carry_out
-from lunops.cli.run_options import Options
+from lunops.cli.run_options import Options, with_given
 from lunops.errors import SavedPlanError
 from lunops.mask import Mask
 from lunops.model import Status
@@ -45,7 +45,7 @@ def _apply(options: Options, path: Path, mask: Mask) -> int:
     if saved.version != lunops.__version__:
         say(f"the plan was made by lunops {saved.version}, and this is {lunops.__version__}")
     _refuse("what the plan was made from has changed", _changed_files(saved.digests), saved, path)
-    options = _as_saved(options, saved)
+    options = with_given(options, saved.options.model_dump())
     inputs = read_inputs(options, mask)
     _refuse("what the plan was made from has changed", compare.files(saved.digests, files_now(inputs)), saved, path)
     checked = check_run(inputs, replace(options, yes=True), shown=False)
@@ -95,25 +95,6 @@ def _changed_files(was: Mapping[str, str]) -> Iterable[str]:
         if not path.exists():
             del now[name]
     return compare.files(was, now)
-
-
-def _as_saved(options: Options, saved: SavedPlan) -> Options:
-    """Return the options with those that decide what is run as they were when it was planned."""
-    given = saved.options
-    return replace(
-        options,
-        plan=Path(given.plan),
-        inventory=tuple(given.inventory),
-        limit=given.limit,
-        extra_vars=tuple(given.extra_vars),
-        tags=tuple(given.tags),
-        skip_tags=tuple(given.skip_tags),
-        start_at_task=given.start_at_task,
-        force_handlers=given.force_handlers,
-        user=given.user,
-        become=given.become,
-        become_user=given.become_user,
-    )
 
 
 def _refuse(what: str, found: Iterable[str], saved: SavedPlan, path: Path) -> None:

@@ -104,8 +104,7 @@ complete_tags = _silent(_tags)
 
 def _inventories(context: click.Context) -> Iterator[Inventory]:
     """Give the inventories of the line so far, or else of the configuration."""
-    from lunops import inventory
-    from lunops.cli.variables import read_text
+    from lunops import inventory_files
     from lunops.settings_run import run_defaults
 
     given: Any = context.params.get("inventory")
@@ -113,8 +112,7 @@ def _inventories(context: click.Context) -> Iterator[Inventory]:
         given = run_defaults(os.environ, Path.cwd()).settings["inventory"].value
     for each in given if isinstance(given, list | tuple) else [given]:
         if each:
-            path = Path(str(each)).expanduser()
-            yield inventory.parse(read_text(path), path)
+            yield inventory_files.load([str(Path(str(each)).expanduser())])
 
 
 def _tags_in(value: Json) -> Iterator[str]:

@@ -13,7 +13,7 @@ import click
 
 from lunops import inventory_files
 from lunops.cli.run_options import Options
-from lunops.cli.variables import extra_variables
+from lunops.cli.variables import extra_variables, object_of
 from lunops.cli.vault import ask
 from lunops.errors import InputError, InventoryError, LunopsError, PlaybookError
 from lunops.inventory import Inventory
@@ -222,9 +222,5 @@ def _variables(name: str, where: str, folder: Path, reader: Reader) -> Mapping[s
     value = read_yaml(reader.text(path), str(path), PlaybookError).value
     if value is None:
         return {}
-    if not isinstance(value, dict):
-        raise PlaybookError(
-            f"this holds a {type(value).__name__}", where=str(path), fix="give an object of names and values"
-        )
-    found: Mapping[str, Json] = reader.vault.reveal(value, str(path))
+    found: Mapping[str, Json] = reader.vault.reveal(object_of(value, str(path)), str(path))
     return found

@@ -22,7 +22,7 @@ from lunops.cli.files import write_atomically
 from lunops.cli.hidden_errors import masked_errors
 from lunops.cli.inputs import Inputs, read_inputs
 from lunops.cli.run import write_files
-from lunops.cli.run_options import Options
+from lunops.cli.run_options import Options, given
 from lunops.cli.variables import extra_variables
 from lunops.errors import SavedPlanError
 from lunops.mask import Mask
@@ -80,19 +80,7 @@ def _saved(inputs: Inputs, options: Options, checked: Checked, states: dict[str,
         version=lunops.__version__,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         folder=str(Path.cwd()),
-        options=SavedOptions(
-            plan=str(options.plan),
-            inventory=list(options.inventory),
-            limit=options.limit,
-            extra_vars=list(options.extra_vars),
-            tags=list(options.tags),
-            skip_tags=list(options.skip_tags),
-            start_at_task=options.start_at_task,
-            force_handlers=options.force_handlers,
-            user=options.user,
-            become=options.become,
-            become_user=options.become_user,
-        ),
+        options=SavedOptions(**given(options, SavedOptions.model_fields)),
         digests=files_now(inputs),
         heads=dict(checked.found),
         states=states,

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from lunops.cli.output import Output
 from lunops.cli.progress import Progress
-from lunops.model import Host, ItemResult, Plan, RunResult, Task, TaskResult
+from lunops.model import Host, ItemResult, RunResult, Task, TaskResult
 from lunops.recap import (
     Detail,
     Line,
@@ -78,10 +78,6 @@ class Printer:
         with self._lock:
             self._flush()
         self._output.lines([])
-
-    def begin(self, plan: Plan, *, check: bool) -> None:
-        """Print the heading of a plan that has no plays to tell of."""
-        self._play(plan.name, tuple(head.host.name for head in plan.heads), check=check)
 
     def play_started(self, name: str, heads: tuple[str, ...], number: int) -> None:  # noqa: ARG002 - of the observer
         """Print the play's heading."""

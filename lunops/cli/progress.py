@@ -84,7 +84,7 @@ class Progress:
             work.ended[result.head] = result.status
             if work.bytes and work.bytes.head == result.head:
                 work.bytes = None
-        if result.status.is_bad and not (result.is_ignored or result.is_rescued):
+        if result.is_failure:
             self._left(result)
 
     def _left(self, result: TaskResult) -> None:

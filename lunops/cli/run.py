@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from lunops.cli.inputs import Inputs, read_book, read_inputs
 from lunops.cli.interrupt import interruptible
 from lunops.cli.output import Output, wants_colour
 from lunops.cli.printer import Printer
-from lunops.cli.run_options import Options
+from lunops.cli.run_options import Options, given, with_given
 from lunops.cli.watch import Watch
 from lunops.connections import Timeouts, connect
 from lunops.errors import InputError, LunopsError, PlaybookError
@@ -193,41 +193,27 @@ def _name(inputs: Inputs, options: Options) -> str:
 
 
 def _journal_head(inputs: Inputs, options: Options) -> dict[str, Json]:
-    given = asdict(replace(options, keys=None))
     return {
         "run": inputs.run,
         "playbook": str(inputs.path.resolve()),
-        "options": {
-            name: str(Path(each).resolve()) if name == "plan" else each
-            for name in _RESUMED
-            if (each := given[name]) is not None
-        },
-        "digests": _digests(inputs),
+        "options": given(replace(options, plan=inputs.path.resolve()), _RESUMED),
+        "digests": dict(inputs.digests),
         "folder": str(Path.cwd()),
     }
 
 
-def _digests(inputs: Inputs) -> dict[str, Json]:
-    """Return the digest of each file by its whole path: the run before may have named it by another."""
-    return {str(Path(path).resolve()): digest for path, digest in inputs.digests.items()}
-
-
 def _resumed(options: Options, head: Json) -> Options:
     """Return the options of the run that is gone on with, the present ones for how it is run and shown."""
-    before = dict(head["options"])
     if Path.cwd() != Path(head["folder"]):
         raise PlaybookError(
             f"the run {options.resume} was begun in another folder", where=head["folder"], fix="go there first"
         )
-    plan = Path(before.pop("plan"))
-    lists: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in before.items()}
-    return replace(options, plan=plan, **lists)
+    return with_given(options, head["options"])
 
 
 def _refuse_changed(inputs: Inputs, head: Json, run: str) -> None:
     """Refuse to go on where a file differs from what the run was begun with."""
-    now = _digests(inputs)
-    changed = [path for path, digest in head["digests"].items() if now.get(path) != digest]
+    changed = [path for path, digest in head["digests"].items() if inputs.digests.get(path) != digest]
     if changed:
         raise PlaybookError(
             f"what the run {run} was begun with has changed: {', '.join(sorted(changed))}",
@@ -260,7 +246,7 @@ def write_files(inputs: Inputs, options: Options, result: RunResult) -> None:
     if path is None and options.retry_files:
         path = inputs.path.with_suffix(".retry")
     if path is not None:
-        bad = {task.head for task in result.tasks if task.status.is_bad and not (task.is_ignored or task.is_rescued)}
+        bad = {task.head for task in result.tasks if task.is_failure}
         if bad:
             _write(path, "".join(f"{head}\n" for head in result.heads if head in bad))
             print(f"lunops: to run it again there: --limit @{path}", file=sys.stderr)

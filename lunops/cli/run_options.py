@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ import click
 
 from lunops.cli.completion import complete_limit, complete_playbook, complete_tags
 from lunops.cli.vault_group import key_options
+from lunops.model import Json
 
 if TYPE_CHECKING:
     from lunops.vault_keys import KeySources
@@ -178,6 +179,22 @@ def options(given: dict[str, Any]) -> Options:
     known = {each.name for each in fields(Options)}
     assert set(given) <= known, set(given) - known
     return Options(keys=keys, **{name: value for name, value in given.items() if value is not None})
+
+
+def given(options: Options, names: Iterable[str]) -> dict[str, Json]:
+    """Return some of the options as a file may hold them: paths as texts, lists for tuples."""
+    found = {name: getattr(options, name) for name in names}
+    return {
+        name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+        for name, value in found.items()
+    }
+
+
+def with_given(options: Options, found: Mapping[str, Json]) -> Options:
+    """Return the options with those that a file holds, as `given` gives them."""
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    values["plan"] = Path(values["plan"])
+    return replace(options, **values)
 
 
 def _with(command: F, *options: Callable[[F], F]) -> F:

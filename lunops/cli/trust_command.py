@@ -25,11 +25,10 @@ def trust_command(head: str, inventory: Path, fingerprints: tuple[str, ...], yes
     """
     if yes and not fingerprints:
         raise click.UsageError("--yes needs --fingerprint SHA256:… to compare with: anyone may be in between")
-    from lunops import inventory as inventories
+    from lunops import inventory_files
     from lunops.cli.trust import trust
-    from lunops.cli.variables import read_text
 
-    hosts = inventories.parse(read_text(inventory), inventory).hosts
+    hosts = inventory_files.load([str(inventory)]).hosts
     if head not in hosts:
         raise InventoryError(f"there is no head {head!r}", where=str(inventory), fix=hint(head, hosts, "heads"))
     return trust(hosts[head], fingerprints=fingerprints, yes=yes)

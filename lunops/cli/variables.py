@@ -31,10 +31,10 @@ def extra_variables(
 def _one(word: str, read_file: Callable[[Path], str], reveal: Callable[[Json, str], Json]) -> dict[str, Json]:
     if word.startswith("@"):
         path = Path(word[1:]).expanduser()
-        return _object(reveal(read(read_file(path), str(path), PlaybookError).value, str(path)), str(path))
+        return object_of(reveal(read(read_file(path), str(path), PlaybookError).value, str(path)), str(path))
     if word.lstrip().startswith("{"):
         try:
-            return _object(json.loads(word), "-e")
+            return object_of(json.loads(word), "-e")
         except ValueError as error:
             raise InputError(f"this is not JSON: {error}", where="-e", fix="quote it for the shell: '{…}'") from error
     try:
@@ -50,7 +50,8 @@ def _one(word: str, read_file: Callable[[Path], str], reveal: Callable[[Json, st
     return variables
 
 
-def _object(value: Json, where: str) -> dict[str, Json]:
+def object_of(value: Json, where: str) -> dict[str, Json]:
+    """Return names and values; raises `InputError` where it is something else."""
     if not isinstance(value, dict):
         raise InputError(f"this holds a {type(value).__name__}", where=where, fix="give an object of names and values")
     return value

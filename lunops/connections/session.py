@@ -23,7 +23,7 @@ from lunops.errors import (
     UnreachableError,
     WedgedError,
 )
-from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult, Times
+from lunops.model import Host, Item, ItemResult, Json, Status, Task, TaskResult, Times, status_of
 
 _UNKNOWN = "its outcome is unknown: look at the head, or run the same again, which takes up what is there"
 
@@ -100,7 +100,7 @@ class Session:
             task_id=task.id,
             name=task.name,
             module=task.module,
-            status=_status(answer.items, error),
+            status=Status.FAILED if error else status_of(answer.items),
             items=_in_order(answer.items, task.items),
             times=self._times(answer),
             error=error,
@@ -283,17 +283,6 @@ def _placed(error: BaseException, where: str, fix: str = "") -> BaseException:
         return error
     placed: LunopsError = type(error)(error.what, where=error.where, fix=error.fix or fix)
     return placed.at(where)
-
-
-def _status(items: Sequence[ItemResult], error: str) -> Status:
-    """Return the status of a task by those of its items."""
-    found = {item.status for item in items}
-    if error or any(status.is_bad for status in found):
-        return Status.FAILED
-    for status in (Status.CHANGED, Status.UNKNOWN):
-        if status in found:
-            return status
-    return Status.SKIPPED if found == {Status.SKIPPED} else Status.OK
 
 
 def _in_order(results: Sequence[ItemResult], items: Sequence[Item]) -> tuple[ItemResult, ...]:

@@ -13,14 +13,13 @@ from lunops.inventory import Inventory
 from lunops.model import HeadPlan, Host, Item, Json, Plan
 from lunops.modules import MODULES, Context
 from lunops.names import Dataset, Iqn, Snapshot
-from lunops.planner.playbook import plan_playbook
 from lunops.planner.task import make_task, refuse_twice
 from lunops.render import Templates
 from lunops.together import raise_all
 
 _Steps = Mapping[str, tuple[str, Sequence[Mapping[str, Json] | None]]]  # module → task name, arguments of each clone
 
-__all__ = ["CloneRequest", "DeleteRequest", "plan_create", "plan_delete", "plan_playbook"]
+__all__ = ["CloneRequest", "DeleteRequest", "plan_create", "plan_delete"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,6 @@ def prepare(
     extra: Mapping[str, Json] | None = None,
     said: Mapping[str, Json] | None = None,
     read_vars: VarsReader | None = None,
-    filters: Mapping[str, Filter] | None = None,
     run: str = "",
 ) -> Prepared:
     """Return the playbook with its heads; raises `InputError` with every error.
@@ -74,7 +73,6 @@ def prepare(
         extra=extra or {},
         said={"ansible_check_mode": False, "ansible_diff_mode": False, **(said or {})},
         read_vars=read_vars,
-        filters=filters or {},
         run=run,
     ).done()
 
@@ -91,7 +89,6 @@ class _Preparation:
         extra: Mapping[str, Json],
         said: Mapping[str, Json],
         read_vars: VarsReader | None,
-        filters: Mapping[str, Filter],
         run: str,
     ) -> None:
         self._playbook = playbook
@@ -102,7 +99,7 @@ class _Preparation:
         self._extra = extra
         self._said = said
         self._read_vars = read_vars
-        self._expressions = Expressions({**filters_of(inventory), **filters})
+        self._expressions = Expressions(filters_of(inventory))
         self._run = run
         self._numbers = numbers(playbook)
         self._tasks: dict[str, list[Task]] = {}
@@ -372,7 +369,7 @@ def _learnt(plays: Sequence[Play]) -> set[str]:
             if spec.register:
                 names.add(spec.register)
             if spec.module == "set_fact":
-                names |= {name for name in spec.args if name != "cacheable"}
+                names |= set(spec.args)
     return names
 
 

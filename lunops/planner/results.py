@@ -136,15 +136,6 @@ def registered(
     return found
 
 
-def status_of(results: Sequence[ItemResult]) -> Status:
-    """Return the status of a task by those of its items; of none, skipped."""
-    found = {result.status for result in results}
-    for status in (Status.UNREACHABLE, Status.FAILED, Status.CHANGED, Status.UNKNOWN, Status.OK):
-        if status in found:
-            return status
-    return Status.SKIPPED
-
-
 def condition(
     flag: bool | str | None, default: bool, view: Callable[[], Mapping[str, Json]], expressions: Expressions, where: str
 ) -> bool:

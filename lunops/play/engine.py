@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from lunops.head_run import HeadSession
+from lunops.head_run import HeadSession, needs_lio
 from lunops.inventory import Inventory
 from lunops.model import Host, RunResult
 from lunops.modules.base import Files
@@ -49,13 +49,14 @@ def run_playbook(
     heads = {host.name: Head(host=host) for host in prepared.heads}
     cancelled = cancelled or threading.Event()
     playbook = prepared.playbook
+    here = inventory.localhost
     reach = Reach(
         connect,
         told,
         check=options.check,
         is_stopped=lambda: run.is_over(),
-        for_lio=lambda: any(_is_lio(spec) for play in playbook.plays for spec in tasks_of(play)),
-        hosts=inventory.hosts,
+        for_lio=needs_lio(spec.module for play in playbook.plays for spec in tasks_of(play)),
+        hosts=inventory.hosts if here is None else {here.name: here, **inventory.hosts},
     )
     run = RunState(
         playbook=playbook,
@@ -94,10 +95,6 @@ def run_playbook(
         heads=tuple(heads),
         total_s=run.now_s(),
     )
-
-
-def _is_lio(spec: TaskSpec) -> bool:
-    return spec.module.startswith("lio_") or spec.module == "lun"
 
 
 class _Engine:
@@ -169,11 +166,7 @@ class _Engine:
             self._steps.through(play, nodes, play.batch)
 
     def _has_failed(self) -> bool:
-        return any(
-            result.status.is_bad and not (result.is_ignored or result.is_rescued)
-            for head in self._run.heads.values()
-            for result in head.results
-        )
+        return any(result.is_failure for head in self._run.heads.values() for result in head.results)
 
 
 def _gather(play: PlayState) -> TaskSpec:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lunops.errors import InputError, LunopsError, NotYetKnownError
-from lunops.model import Host, ItemResult, Json, Status, TaskResult, Times
+from lunops.model import Host, ItemResult, Json, Status, TaskResult, Times, status_of
 from lunops.modules import MODULES, Context
 from lunops.planner.expand import Wanted, expand, unique
 from lunops.planner.in_check import in_check
-from lunops.planner.results import condition, is_enough, judged, registered, skipped, status_of
+from lunops.planner.results import condition, is_enough, judged, registered, skipped
 from lunops.planner.task import make_task
 from lunops.play import actions
 from lunops.play.run_state import PlayState, RunState

@@ -54,10 +54,10 @@ class Reach:
         *,
         check: bool,
         is_stopped: Callable[[], bool],
-        for_lio: Callable[[], bool],
+        for_lio: bool,
         hosts: Mapping[str, Host] | None = None,
     ) -> None:
-        """`hosts` are all heads of the inventory."""
+        """`hosts` are all heads that there may be; `for_lio`: LIO work is among the tasks of the run."""
         self._connect = connect
         self._observer = observer
         self._check = check
@@ -189,7 +189,7 @@ class Reach:
                     connect=self._connect,
                     observer=told,
                     check=self._check,
-                    for_lio=self._for_lio(),
+                    for_lio=self._for_lio,
                     peers=self._hosts,
                 )
                 self._lines[key] = _Line(run=run, told=told)

@@ -137,11 +137,7 @@ class Undoing:
         return self._run.context(self._run.host(delegate) if delegate else head.host)
 
     def _is_bad(self, play: PlayState, heads: Sequence[Head]) -> bool:
-        return any(
-            result.status.is_bad and not (result.is_ignored or result.is_rescued)
-            for head in heads
-            for result in play.results(head)
-        )
+        return any(result.is_failure for head in heads for result in play.results(head))
 
     def _tell(self, play: PlayState, head: Head, undone: Sequence[TaskResult]) -> None:
         ends_s = self._run.now_s()

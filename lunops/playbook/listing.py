@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from lunops.playbook.model import Play, Playbook, TaskSpec
-from lunops.playbook.notify import tasks_of
+from lunops.playbook.walk import tasks_in
 
 HeadsOf = Callable[[Play], Sequence[str]]
 
@@ -47,7 +47,7 @@ def listing_text(playbook: Playbook, *, tasks: bool = False, tags: bool = False,
 
 
 def _listed(play: Play) -> Iterator[TaskSpec]:
-    return (spec for spec in tasks_of(play.tasks) if not spec.is_implicit)
+    return (spec for spec in tasks_in(play.tasks) if not spec.is_implicit)
 
 
 def _name(spec: TaskSpec) -> str:

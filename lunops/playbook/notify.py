@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from lunops.errors import LunopsError, PlaybookError
 from lunops.near import hint
 from lunops.playbook.expressions import has_expression
-from lunops.playbook.model import Block, Node, TaskSpec
-
-
-def tasks_of(nodes: Iterable[Node]) -> Iterator[TaskSpec]:
-    """Give all tasks of a list, those in blocks too, in order."""
-    for node in nodes:
-        if isinstance(node, Block):
-            for part in (node.tasks, node.rescue, node.always):
-                yield from tasks_of(part)
-        else:
-            yield node
+from lunops.playbook.model import Node, TaskSpec
+from lunops.playbook.walk import tasks_in
 
 
 def check_notify(errors: list[LunopsError], tasks: Iterable[Node], handlers: Sequence[TaskSpec]) -> None:
@@ -25,7 +16,7 @@ def check_notify(errors: list[LunopsError], tasks: Iterable[Node], handlers: Seq
     known = {name for handler in handlers for name in (handler.name, *handler.listen)}
     if any(has_expression(name) for name in known):
         return  # what they come to is not known yet
-    for spec in (*tasks_of(tasks), *handlers):
+    for spec in (*tasks_in(tasks), *handlers):
         for index, name in enumerate(spec.notify):
             if name and name not in known and not has_expression(name):
                 key = f"notify.{index}" if f"notify.{index}" in spec.where else "notify"

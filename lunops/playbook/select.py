@@ -10,7 +10,7 @@ from typing import Final
 from lunops.errors import PlaybookError
 from lunops.near import hint
 from lunops.playbook.model import Node, Playbook, TaskSpec
-from lunops.playbook.notify import tasks_of
+from lunops.playbook.walk import tasks_in
 
 ALL: Final = "all"
 ALWAYS: Final = "always"
@@ -30,7 +30,7 @@ def select(
     among the tasks that the tags leave. Raises `PlaybookError` for what matches nothing.
     """
     only, skip = _split(tags), _split(skip_tags)
-    known = {tag for play in playbook.plays for spec in tasks_of(play.tasks) for tag in spec.tags}
+    known = {tag for play in playbook.plays for spec in tasks_in(play.tasks) for tag in spec.tags}
     for option, given in (("--tags", only), ("--skip-tags", skip)):
         for tag in given:
             if tag not in known and tag not in _SPECIAL:
@@ -126,7 +126,7 @@ def _from(nodes: Sequence[Node], matches: Callable[[TaskSpec], bool]) -> tuple[N
 
 def _no_start(playbook: Playbook, start_at: str, matches: Callable[[TaskSpec], bool]) -> PlaybookError:
     where = f"{playbook.path}, --start-at-task"
-    specs = [spec for play in playbook.plays for spec in tasks_of(play.tasks) if not spec.is_implicit]
+    specs = [spec for play in playbook.plays for spec in tasks_in(play.tasks) if not spec.is_implicit]
     for spec in specs:
         if matches(spec):
             said = f"{spec.name!r} is in a rescue, which is run only after a failure ({spec.where.get('', spec.id)})"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from lunops.playbook.model import Block, Node, Play, Playbook, TaskSpec
 
 
-def tasks_in(nodes: Sequence[Node]) -> Iterator[TaskSpec]:
+def tasks_in(nodes: Iterable[Node]) -> Iterator[TaskSpec]:
     """Give the tasks in order, those of a block's `tasks`, `rescue` and `always`."""
     for node in nodes:
         if isinstance(node, Block):
-            yield from tasks_in(node.tasks)
-            yield from tasks_in(node.rescue)
-            yield from tasks_in(node.always)
+            for part in (node.tasks, node.rescue, node.always):
+                yield from tasks_in(part)
         else:
             yield node
 
