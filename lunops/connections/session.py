@@ -100,7 +100,7 @@ class Session:
             task_id=task.id,
             name=task.name,
             module=task.module,
-            status=Status.FAILED if error else status_of(answer.items),
+            status=_status(answer.items, error),
             items=_in_order(answer.items, task.items),
             times=self._times(answer),
             error=error,
@@ -283,6 +283,13 @@ def _placed(error: BaseException, where: str, fix: str = "") -> BaseException:
         return error
     placed: LunopsError = type(error)(error.what, where=error.where, fix=error.fix or fix)
     return placed.at(where)
+
+
+def _status(items: Sequence[ItemResult], error: str) -> Status:
+    """Return the status of a task by those of its items; one that was given none had nothing to do."""
+    if error:
+        return Status.FAILED
+    return status_of(items) if items else Status.OK
 
 
 def _in_order(results: Sequence[ItemResult], items: Sequence[Item]) -> tuple[ItemResult, ...]:

@@ -12,6 +12,7 @@ import os
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,13 +90,25 @@ class State:
         self.is_dead = False  # where the agent is no process of its own: it was killed, and does nothing more
         self.is_alone = True  # this process is the agent's alone, and dies with it
         if not self._is_made():
-            self._db.execute("pragma journal_mode=wal")
+            self._use_wal()
         self._db.execute("pragma synchronous=off")
         with self.changing():
             if not self._is_made():
                 for statement in _SCHEMA.split(";\n"):
                     self._db.execute(statement)
                 self._db.execute(f"pragma user_version={_VERSION}")
+
+    def _use_wal(self) -> None:
+        """Leave the slow journal mode; while another process does so too, SQLite refuses without any waiting."""
+        until = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                self._db.execute("pragma journal_mode=wal")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= until:
+                    raise
+            time.sleep(0.01)
 
     def close(self) -> None:
         """Close the file."""
