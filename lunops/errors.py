@@ -19,6 +19,9 @@ LunopsError
 │   ├── DeadlineError     the head did not answer in time
 │   └── WedgedError       the head's kernel hangs in LIO work, and it takes no more
 ├── JobError              a job cannot be accepted, found or changed
+│   └── QueueFullError    too many jobs are unfinished: ask again later
+├── StoreError            the store of the jobs cannot be read or written
+│   └── StoreFullError    its disk is full
 └── CertificateError      a certificate or key could not be made, read or trusted
 """
 
@@ -132,6 +135,22 @@ class WedgedError(HeadError):
 
 class JobError(LunopsError):
     """A job cannot be accepted, found or changed."""
+
+
+class QueueFullError(JobError):
+    """Too many jobs are unfinished; `retry_after_s` says when to ask again."""
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.retry_after_s = retry_after_s
+
+
+class StoreError(LunopsError):
+    """The store of the jobs cannot be read or written at this moment."""
+
+
+class StoreFullError(StoreError):
+    """The disk of the store is full."""
 
 
 class CertificateError(LunopsError):

@@ -10,11 +10,12 @@ from typing import Protocol, runtime_checkable
 
 from lunops.connections.elevation import refuse_without_root
 from lunops.connections.pipe import Pipe
-from lunops.errors import HeadError, UnreachableError, WedgedError
-from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times, status_of
+from lunops.errors import AgentError, DeadlineError, HeadError, UnreachableError, WedgedError
+from lunops.model import Host, ItemResult, Json, Lost, Status, Task, TaskResult, Times, status_of
 from lunops.recap import UNDO
 from lunops.relay import SOURCE, Relay, split
 
+_LOOK_S = 0.2  # between two looks whether a cancelled run is over
 _AGAIN = "run the same again, which takes up what is there, or delete it"
 
 
@@ -34,6 +35,9 @@ class HeadSession(Protocol):
 
     def wedged(self) -> WedgedError | None:
         """Return why the head took no LIO work when the session began; None if it did."""
+
+    def at_work(self, run: str) -> str:
+        """Return who else on the head is at work for a run; the empty text if nobody is."""
 
     def cancel(self) -> None:
         """End the running task between two items; from any thread."""
@@ -147,6 +151,7 @@ class HeadRun:
         self._session: HeadSession | None = None
         self._is_over = False  # a task failed as a whole: nothing more is begun
         self._is_broken = False  # the session is of no more use
+        self._is_undoing = False
         self._cancelled = threading.Event()
         self._relay = Relay(host, connect)
         self._known_peers = peers or {}
@@ -221,6 +226,7 @@ class HeadRun:
         task = Task(id=f"{number:02}:{UNDO}", name=name, module=UNDO, items=())
         begun = time.monotonic()
         connect_s = 0.0
+        self._is_undoing = True
         try:
             if self._is_broken:
                 self.close()
@@ -239,6 +245,8 @@ class HeadRun:
             items = tuple(
                 ItemResult(key=key, status=Status.FAILED, error=f"not taken back: {error}", fix=_AGAIN) for key in made
             )
+        finally:
+            self._is_undoing = False
         elapsed_s = time.monotonic() - begun
         run_s = min(sum(item.seconds for item in items), elapsed_s - connect_s)
         result = TaskResult(
@@ -258,10 +266,40 @@ class HeadRun:
     def cancel(self) -> None:
         """End the running task between two items, and begin no other; from any thread, as often as one likes."""
         self._cancelled.set()
+        if self._is_undoing:
+            return  # what is being taken back is taken back
         self._relay.cancel()
         session = self._session
         if session is not None:
             session.cancel()
+
+    def wait_until_over(self, run: str, timeout_s: float) -> str:
+        """End the session and wait until nobody on the head is at work for a run; return who still is, or nothing.
+
+        A head that cannot be asked in this time counts as one where somebody is.
+        """
+        was_there = self._session is not None
+        self.close()
+        if not was_there:
+            return ""  # nothing was begun
+        until = time.monotonic() + timeout_s
+        who = "the head cannot be asked"
+        while True:
+            try:
+                session = self._connect(self._host)
+                try:
+                    while who := session.at_work(run):
+                        if time.monotonic() >= until:
+                            return who
+                        time.sleep(_LOOK_S)
+                    return ""
+                finally:
+                    session.close()
+            except HeadError as error:
+                who = self._said(error, Task(id="", name="", module="", items=()))
+                if time.monotonic() >= until:
+                    return who
+                time.sleep(_LOOK_S)
 
     def close(self) -> None:
         """End the session, if there is one."""
@@ -344,7 +382,13 @@ class HeadRun:
             error=said,
             fix=error.fix,
             wedged=isinstance(error, WedgedError),
+            lost=self._lost(error),
         )
+
+    def _lost(self, error: HeadError) -> Lost:
+        if not isinstance(error, (UnreachableError, AgentError, DeadlineError)):
+            return Lost.NOT
+        return Lost.WAY if isinstance(error, UnreachableError) or self._session is None else Lost.AGENT
 
     def _said(self, error: HeadError, task: Task) -> str:
         """Return what an error says, with its place where that is more than this head and task."""

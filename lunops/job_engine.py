@@ -15,6 +15,13 @@ Work = Callable[[str, Step], None]
 """Do the work of this id, every step through the `Step`. Must do the same steps in the same order each time."""
 
 
+class LeaveError(BaseException):
+    """Ends work without an outcome, so that it is taken up again: by another process, or at the next start.
+
+    No Exception, since the outcome of one is kept.
+    """
+
+
 class Progress(StrEnum):
     """How far a piece of work is, as the engine knows it."""
 
@@ -26,16 +33,25 @@ class Progress(StrEnum):
 
 
 class JobEngine(Protocol):
-    """Runs durable work: that of one head in the order of the ids, that of several heads side by side."""
+    """Runs durable work, each piece by one worker that listens to its label; the first queued is begun first."""
 
-    def enqueue(self, workflow_id: str, *, head: str) -> None:
-        """Queue work behind the head's other work. The same id again changes nothing."""
+    def enqueue(self, workflow_id: str, *, label: str) -> None:
+        """Queue work for workers with this label. The same id again changes nothing."""
 
     def progress(self, workflow_ids: Sequence[str]) -> dict[str, Progress]:
         """Say how far each is."""
 
-    def take_over(self, may_go_on: Callable[[str], bool]) -> tuple[str, ...]:
-        """Queue again, in its old place, the work of processes that are dead; return the ids.
+    def owners(self) -> set[str]:
+        """Return the names of the processes that have begun work which is not over, this one left out."""
 
-        What `may_go_on` refuses is given up (`BROKEN`): so ends work that kills every process that takes it.
+    def take_over(self, owner: str, revoke: Callable[[str], None]) -> tuple[str, ...]:
+        """Queue the unfinished work of a process again; return the ids.
+
+        `revoke` is called with each before: from then on that process must not be able to write anything of it.
         """
+
+    def take_up(self) -> tuple[str, ...]:
+        """Queue again what this process began and does not do any more: its end could not be kept."""
+
+    def forget(self, *, before_at: float) -> None:
+        """Remove what is known of work that ended before this time, in seconds since 1970."""

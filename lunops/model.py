@@ -32,6 +32,14 @@ class Status(StrEnum):
         return self in (Status.FAILED, Status.UNREACHABLE)
 
 
+class Lost(StrEnum):
+    """What was lost during a task, so that what it did has to be looked up."""
+
+    NOT = ""
+    WAY = "way"  # the connection, or there was none
+    AGENT = "agent"  # it died, did not answer in time, or was not understood
+
+
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """One head of the inventory, and how it is reached."""
@@ -53,6 +61,8 @@ class Host:
     delay_s: float = 0.0  # of the simulated head: what a round trip to it takes
     sim_process: bool = False  # the simulated head's agent is a process of its own, which can be killed
     hang_s: float = 120.0  # how long a single step on LIO may take before the head counts as wedged
+    jobs_at_once: int | None = None  # of the service, side by side; None: as many as its settings say
+    worker_label: str = ""  # of the workers that do the service's jobs on it
     groups: tuple[str, ...] = ()
     variables: Mapping[str, Json] = field(default_factory=dict)  # every variable of the host, for templates
 
@@ -114,6 +124,7 @@ class ItemResult:
     data: Json = None  # what a task that only looks has found
     seconds: float = 0.0  # on the head
     label: str = ""  # what it is called in the output, where that is not its key
+    busy: bool = False  # another run held its names: nothing of it was begun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +153,7 @@ class TaskResult:
     error: str = ""  # what ended the whole task, such as a lost connection
     fix: str = ""
     wedged: bool = False  # the head's kernel hangs in LIO work, and it takes no more
+    lost: Lost = Lost.NOT  # what it did is not known
     play: str = ""  # the name of the play that it is of
     where: str = ""  # FILE:LINE:COLUMN of the task in the playbook
     begun_s: float = 0.0  # when it began, since the run did

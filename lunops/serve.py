@@ -1,4 +1,4 @@
-"""Run the service: settings, store, engine, jobs and front wired together, until a signal ends it.
+"""Run the service, or a worker beside it: settings, store, jobs and front wired together, until a signal ends it.
 
 SIGTERM and SIGINT stop it: no more requests, the tasks that run come to their end within `stop_s`, and what is
 unfinished goes on at the next start. SIGHUP reads the certificates again. SIGKILL at any time loses no job.
@@ -11,21 +11,21 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from lunops import inventory as inventories
 from lunops import settings as settings_files
-from lunops.connections import connect
-from lunops.engine import Engine
-from lunops.errors import CertificateError, InventoryError, LunopsError, SettingsError
+from lunops.errors import CertificateError, LunopsError
 from lunops.inventory import Inventory
-from lunops.jobs import Jobs, Outside, SteadyClock
-from lunops.resources import load_templates
+from lunops.jobs import Jobs
+from lunops.service_parts import LiveInventory, limits, outside
 from lunops.settings import Settings
 from lunops.store import Store
 from lunops.web.app import make_app
 from lunops.web.front import Front, FrontLimits
+from lunops.work import Work
 
 _STOP_MARGIN_S = 20.0  # for all that is not a task: connections, the engine's threads, Python's own end
 
@@ -35,19 +35,19 @@ _log = logging.getLogger("lunops.serve")
 class Service:
     """All of it, in threads of its own. Start it once and stop it once."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, has_worker: bool = True) -> None:
         """Read and open what the settings name; nothing runs yet. Raises LunopsError."""
         self._settings = settings
         self.inventory = LiveInventory(settings.inventory)
         with ExitStack() as undo:
             self._store = Store(settings.store)
             undo.callback(self._store.close)
-            outside = Outside(
-                inventory=self.inventory, templates=load_templates(), connect=connect, clock=SteadyClock()
-            )
-            self._jobs = Jobs(self._store, outside)
+            world = outside(self.inventory)
+            self._work = Work(settings, self._store, world) if has_worker else None
+            accepted = self._work.wake if self._work is not None else lambda: None
+            jobs = Jobs(self._store, world, limits=limits(settings), accepted=accepted)
             self._front = Front(
-                make_app(self._jobs, items_max=settings.items_max, body_max_bytes=settings.body_max_bytes),
+                make_app(jobs, items_max=settings.items_max, body_max_bytes=settings.body_max_bytes),
                 listen=settings.listen,
                 certificate=settings.certificate,
                 key=settings.key,
@@ -55,17 +55,11 @@ class Service:
                 limits=FrontLimits(workers=settings.workers, body_bytes=settings.body_max_bytes),
             )
             undo.pop_all()
-        self._engine = Engine(
-            file=settings.store.with_name(f"{settings.store.stem}-engine{settings.store.suffix}"),
-            work=self._jobs.run,
-            poll_s=settings.poll_s,
-            heads_at_once=settings.heads_at_once,
-        )
 
     def start(self) -> None:
         """Go on with unfinished jobs and take requests. Raises SettingsError if it cannot listen."""
-        self._engine.start()
-        self._jobs.start(self._engine)
+        if self._work is not None:
+            self._work.start()
         try:
             self._front.start()
         except LunopsError:
@@ -85,90 +79,89 @@ class Service:
             _log.error("the certificates stay as they were: %s", error)
 
     @property
-    def address(self) -> str:
-        """Where it answers, as a URL."""
+    def ready(self) -> str:
+        """The line that says that it works."""
         host, _ = self._settings.listen
-        return f"https://{f'[{host}]' if ':' in host else host}:{self._front.port}"
+        address = f"https://{f'[{host}]' if ':' in host else host}:{self._front.port}"
+        return f"lunops is ready: {address} (store {self._store.database.shown}, {_heads(self.inventory())})"
 
     def _stop_jobs(self) -> bool:
-        self._jobs.stop()
-        ended = self._engine.stop(self._settings.stop_s)
+        ended = self._work.stop() if self._work is not None else True
         if ended:
             self._store.close()
         return ended
 
 
-class LiveInventory:
-    """The inventory as its file is now. While the file is wrong, the last good one holds."""
+class WorkerProcess:
+    """`lunops worker`: it does jobs, and answers no requests."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file. Raises InventoryError."""
-        self._path = path
-        self._lock = threading.Lock()
-        self._seen = self._stamp()
-        self._inventory = self._read()
+    def __init__(self, settings: Settings) -> None:
+        """Read and open what the settings name; nothing runs yet. Raises LunopsError."""
+        self.inventory = LiveInventory(settings.inventory)
+        self._store = Store(settings.store)
+        self._work = Work(settings, self._store, outside(self.inventory))
 
-    def __call__(self) -> Inventory:
-        """Return the inventory; read the file again if it has changed."""
-        with self._lock:
-            stamp = self._stamp()
-            if stamp != self._seen:
-                self._seen = stamp
-                try:
-                    self._inventory = self._read()
-                    _log.info("read the inventory again: %d heads", len(self._inventory.hosts))
-                except InventoryError as error:
-                    _log.error("the inventory stays as it was: %s", error)
-            return self._inventory
+    def start(self) -> None:
+        """Go on with unfinished jobs, and take new ones."""
+        self._work.start()
 
-    def _stamp(self) -> tuple[int, ...]:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return ()
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+    def stop(self) -> bool:
+        """Begin nothing more; return whether all that runs came to its end in time."""
+        ended = self._work.stop()
+        if ended:
+            self._store.close()
+        return ended
 
-    def _read(self) -> Inventory:
-        try:
-            text = self._path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InventoryError(
-                f"the inventory cannot be read: {error}", where=str(self._path), fix="name a file that may be read"
-            ) from error
-        return inventories.parse(text, self._path)
+    def reload(self) -> None:
+        """Do nothing: there are no certificates."""
 
-
-def serve(config: Path) -> None:
-    """Run the service until SIGTERM or SIGINT; print one line when it is ready. Raises LunopsError."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("paramiko").setLevel(logging.WARNING)
-    settings = settings_files.read(config)
-    if not settings.store.parent.is_dir():
-        raise SettingsError(
-            f"there is no folder {settings.store.parent} for the store", where=f"{config}: store", fix="make it first"
+    @property
+    def ready(self) -> str:
+        """The line that says that it works."""
+        return (
+            f"lunops worker is ready: {self._work.name} (store {self._store.database.shown},"
+            f" {_heads(self.inventory())}, labels {', '.join(self._work.labels) or 'none'})"
         )
+
+
+def _heads(inventory: Inventory) -> str:
+    number = len(inventory.hosts)
+    return f"{number} head{'' if number == 1 else 's'}"
+
+
+def serve(config: Path, *, has_worker: bool = True) -> None:
+    """Run the service until SIGTERM or SIGINT; print one line when it is ready. Raises LunopsError."""
+    _run(config, lambda settings: Service(settings, has_worker=has_worker))
+
+
+def work(config: Path, labels: Sequence[str] = ()) -> None:
+    """Run a worker until SIGTERM or SIGINT; print one line when it is ready. Raises LunopsError."""
+    _run(config, lambda settings: WorkerProcess(replace(settings, labels=tuple(labels) or settings.labels)))
+
+
+def _run(config: Path, make: Callable[[Settings], Service | WorkerProcess]) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its tracebacks; what went wrong is said by ours
+    settings = settings_files.read(config)
+    settings_files.check_store(settings, config)
     # A pipe that the C handler writes to at once, whatever thread the signal meets and whatever lock that one holds.
     told, tell = os.pipe()
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _noted)
-    service = Service(settings)
-    service.start()
-    heads = len(service.inventory().hosts)
-    print(
-        f"lunops is ready: {service.address} (store {settings.store}, {heads} head{'' if heads == 1 else 's'})",
-        flush=True,
-    )
+    process = make(settings)
+    process.start()
+    print(process.ready, flush=True)
     while os.read(told, 1)[0] == signal.SIGHUP:
-        service.reload()
+        process.reload()
     _log.info("stopping: the tasks that run have up to %s s", settings.stop_s)
     # Whatever hangs, a library's thread or the kernel: the end comes, and it loses no more than SIGKILL does.
     watchdog = threading.Timer(settings.stop_s + _STOP_MARGIN_S, os._exit, (0,))
     watchdog.daemon = True
     watchdog.start()
-    if not service.stop():
-        _log.warning("a task did not come to its end; it runs again at the next start")
+    if not process.stop():
+        _log.warning("a task did not come to its end; it runs again at the next start, or in another worker")
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)  # Python would wait for the task's thread, for ever if its head hangs

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from lunops.errors import SettingsError
+from lunops.inventory.settings import LABEL
 from lunops.near import hint
 
 _SQLITE = "sqlite:///"
+_POSTGRESQL = "postgresql://"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +25,19 @@ class Settings:
     key: Path  # PEM
     client_ca: Path  # PEM: who issues the certificates of clients
     inventory: Path
-    store: Path  # `sqlite:///FILE`, by default lunops.db; the engine keeps a file of its own beside it
+    store: str  # `sqlite:///FILE` (by default lunops.db; the engine keeps a file beside it), or `postgresql://…`
     listen: tuple[str, int] = ("127.0.0.1", 8443)  # port 0: one that is free
     poll_s: float = 0.5  # how long work waits, at most, that another process queued or left; costs idle CPU
-    heads_at_once: int = 16
+    heads_at_once: int = 16  # parts of jobs that one worker does side by side
+    jobs_per_head: int = 2  # jobs on one head side by side; the host variable jobs_at_once says another number
+    labels: tuple[str, ...] = ()  # the worker does jobs on heads with these worker_label; none: on heads without one
+    deadline_s: float = 900.0  # how long after its acceptance a job tries again to reach a head
+    queue_max: int = 10_000  # jobs that are not over; one more is refused for the time being
+    queue_max_per_client: int = 0  # 0: no limit but that
+    lease_s: float = 20.0  # a worker that was not heard of for so long has lost its jobs to others
+    keep_days: int = 0  # jobs that ended longer ago are removed; 0: never
+    keep_jobs: int = 0  # of the jobs that are over only the latest so many are kept; 0: all
+    priorities: Mapping[str, int] = field(default_factory=dict)  # by a client's common name; the higher goes first
     items_max: int = 1000  # clones in one request
     body_max_bytes: int = 1024 * 1024
     workers: int = 10  # threads that answer requests
@@ -38,6 +49,13 @@ _PATHS = frozenset({"certificate", "key", "client_ca", "inventory"})
 _LEAST: dict[str, float] = {
     "poll_s": 0.005,
     "heads_at_once": 1,
+    "jobs_per_head": 1,
+    "deadline_s": 0,
+    "queue_max": 0,
+    "queue_max_per_client": 0,
+    "lease_s": 2,
+    "keep_days": 0,
+    "keep_jobs": 0,
     "items_max": 1,
     "body_max_bytes": 1024,
     "workers": 1,
@@ -56,13 +74,20 @@ def read(path: Path) -> Settings:
     return parse(text, path)
 
 
+def check_store(settings: Settings, path: Path) -> None:
+    """Raise SettingsError if there is no folder for the store's file; `path` is the settings' own."""
+    folder = Path(settings.store.removeprefix(_SQLITE)).parent
+    if settings.store.startswith(_SQLITE) and not folder.is_dir():
+        raise SettingsError(f"there is no folder {folder} for the store", where=f"{path}: store", fix="make it first")
+
+
 def parse(text: str, path: Path) -> Settings:
     """Return the settings in `text`; `path` is where it stands: for errors, and for its relative paths."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"not TOML: {error}", where=str(path), fix='write lines of KEY = "VALUE"') from error
-    known = [field.name for field in fields(Settings)]
+    known = [each.name for each in fields(Settings)]
     for name in values:
         if name not in known:
             raise SettingsError(f"there is no setting {name!r}", where=str(path), fix=hint(name, known, "settings"))
@@ -79,6 +104,10 @@ def _value(name: str, value: object, path: Path) -> Any:
         return _listen(value, where)
     if name == "store":
         return _store(value, path.parent, where)
+    if name == "labels":
+        return _labels(value, where)
+    if name == "priorities":
+        return _priorities(value, where)
     if name in _PATHS:
         if not isinstance(value, str) or not value:
             raise SettingsError(f"{value!r} is not a path", where=where, fix='write "FILE"')
@@ -98,14 +127,32 @@ def _listen(value: object, where: str) -> tuple[str, int]:
         ) from None
 
 
-def _store(value: object, folder: Path, where: str) -> Path:
-    if not isinstance(value, str) or not value.startswith(_SQLITE) or value == _SQLITE:
+def _store(value: object, folder: Path, where: str) -> str:
+    if isinstance(value, str) and value.startswith(_SQLITE) and value != _SQLITE:
+        return f"{_SQLITE}{folder / Path(value.removeprefix(_SQLITE)).expanduser()}"
+    if isinstance(value, str) and value.startswith(_POSTGRESQL) and value != _POSTGRESQL:
+        return value
+    shown = "what is given" if isinstance(value, str) and "@" in value else repr(value)  # it may hold a password
+    raise SettingsError(
+        f"{shown} is not a store",
+        where=where,
+        fix='write "sqlite:///lunops.db", "sqlite:////var/lib/lunops/lunops.db" for an absolute path,'
+        ' or "postgresql://USER@HOST/DATABASE"',
+    )
+
+
+def _labels(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and LABEL.match(each) for each in value):
+        raise SettingsError(f"{value!r} is not a list of labels", where=where, fix='write ["rack1", "rack2"]')
+    return tuple(value)
+
+
+def _priorities(value: object, where: str) -> Mapping[str, int]:
+    if not isinstance(value, dict) or not all(type(each) is int and abs(each) <= 1000 for each in value.values()):
         raise SettingsError(
-            f"{value!r} is not a store",
-            where=where,
-            fix='write "sqlite:///lunops.db", or "sqlite:////var/lib/lunops/lunops.db" for an absolute path',
+            f"{value!r} does not give priorities", where=where, fix="write a table of NAME = NUMBER, -1000 to 1000"
         )
-    return folder / Path(value.removeprefix(_SQLITE)).expanduser()
+    return value
 
 
 def _number(value: object, least: Mapping[str, float], name: str, where: str) -> float:

@@ -19,8 +19,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lunops.model import Json, Status
-from lunops.store_rows import ItemRow, JobRecord, PartRow, RunRow, State
+from lunops.jobs.finished import GOOD, UNDO, good_modules, is_finished
+from lunops.model import Json
+from lunops.store.rows import JobRecord, PartRow, RunRow, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +42,16 @@ _PHASES = {
         _Phase(module="zfs_destroy", name="deleting_clones", time="clone_time"),
     ),
 }
+_BAD = (State.FAILED, State.CANCELLED)  # v1.0 knows no word for what was cancelled
 _TIMES = ("clone_time", "udevd_time", "target_time")
-_GOOD = (Status.OK, Status.CHANGED)
 
 
 def reply(record: JobRecord, now_s: float) -> dict[str, Json]:
     """Return the reply to `clone_status`; `now_s` is on the clock of the record's times."""
     job = record.job
-    good = _good_keys(record)
+    good = good_modules(record)
     errors = _errors(record, good)
-    finished = [item for item in record.items if _is_finished(item, record, good)]
+    finished = [item for item in record.items if is_finished(item, job.kind, good)]
     number = {"zfs_clone": 0, "lio_target": 0}
     for item in record.items:
         done = good.get((item.head, item.key), set())
@@ -76,43 +77,23 @@ def reply(record: JobRecord, now_s: float) -> dict[str, Json]:
             f"{first['error']}"
         )
         answer["errors"] = errors
-    elif job.state is State.FAILED:
+    elif job.state in _BAD:
         answer["error"] = next((part.error for part in record.parts if part.error), "the job failed")
     return answer
-
-
-def _good_keys(record: JobRecord) -> dict[tuple[str, str], set[str]]:
-    """Return, for each head and key, the modules that did their part and whose work still stands."""
-    good: dict[tuple[str, str], set[str]] = {}
-    undone = set()
-    for outcome in record.outcomes:
-        if outcome.module == "undo":
-            if outcome.status in _GOOD:
-                undone.add((outcome.head, outcome.key))
-        elif outcome.status in _GOOD:
-            good.setdefault((outcome.head, outcome.key), set()).add(outcome.module)
-    return {key: modules for key, modules in good.items() if key not in undone}
-
-
-def _is_finished(item: ItemRow, record: JobRecord, good: dict[tuple[str, str], set[str]]) -> bool:
-    done = good.get((item.head, item.key), set())
-    if record.job.kind == "create":
-        return done.issuperset({"zfs_clone", "wait_for_device", "lio_target"})
-    return done.issuperset({"lio_absent"} if item.keeps_clone else {"lio_absent", "zfs_destroy"})
 
 
 def _errors(record: JobRecord, good: dict[tuple[str, str], set[str]]) -> list[dict[str, Json]]:
     places = {(task.head, task.task_id): task.place for task in record.tasks}
     bad: dict[tuple[str, str], tuple[str, str]] = {}
     for outcome in sorted(record.outcomes, key=lambda each: places.get((each.head, each.task_id), len(places))):
-        if outcome.status.is_bad and outcome.module != "undo":
+        if outcome.status.is_bad and outcome.module != UNDO:
             bad.setdefault((outcome.head, outcome.key), (outcome.error, outcome.fix))
     parts = {part.head: part for part in record.parts}
     errors: list[dict[str, Json]] = []
     for item in record.items:
         part = parts[item.head]
         error, fix = bad.get((item.head, item.key), ("", ""))
-        if not error and part.state is State.FAILED and not _is_finished(item, record, good):
+        if not error and part.state in _BAD and not is_finished(item, record.job.kind, good):
             error, fix = part.error or "it was not done", part.fix
         if error:
             errors.append({"index": item.place, "dst": item.key, "wwn": item.wwn, "error": error, "fix": fix})
@@ -123,14 +104,14 @@ def _share(record: JobRecord) -> float:
     if record.job.state is State.COMPLETE:
         return 1.0
     total = sum(task.items for task in record.tasks)
-    done = sum(outcome.module != "undo" and outcome.status in _GOOD for outcome in record.outcomes)
+    done = sum(outcome.module != UNDO and outcome.status in GOOD for outcome in record.outcomes)
     # Who waits for 1.0 must find the job complete.
     return min(0.99, round(done / total, 4)) if total else 0.0
 
 
 def _status(record: JobRecord) -> str:
     if record.job.state.is_over:
-        return str(record.job.state)
+        return "failed" if record.job.state in _BAD else "complete"
     names = ["pending", "start_job"]
     for phase in _PHASES[record.job.kind]:
         names += [f"start_{phase.name}", f"done_{phase.name}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests import conformance
 from tests.conformance import HEAD
 from tests.operations.bench import Bench
 from tests.operations.sim_eyes import SimEyes
+from tests.support.postgres import Postgres, programs, running
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -38,6 +40,19 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     bench.seen = request.node.user_properties
     yield bench
     bench.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests of a process, started when the first asks for it.
+
+    Each test makes databases of its own, by `create_database`.
+    """
+    if programs() is None:
+        assert os.environ.get("CI") != "true", "CI needs PostgreSQL: run tests/tools/packages base"
+        pytest.skip("PostgreSQL is not installed: run tests/tools/packages base")
+    with running() as server:
+        yield server
 
 
 class _Plugin:

@@ -21,9 +21,11 @@ from lunops.model import Json
 from lunops.sim.faults import Faults
 from lunops.sim.head import SimulatedSystem
 from lunops.store import Store
+from lunops.store.rows import JobRecord
 
 BASE = "/lun/api/v1.0"
-READY = re.compile(r"lunops is ready: https://127\.0\.0\.1:(\d+) \(store \S+, \d+ heads\)\n\Z")
+READY = re.compile(r"lunops is ready: https://127\.0\.0\.1:(\d+) \(store \S+, \d+ heads?\)\n\Z")
+WORKER_READY = re.compile(r"lunops worker is ready: \S+:\d+ \(store \S+, \d+ heads?, labels .+\)\n\Z")
 GUARD_S = 60.0
 OVER = ("complete", "failed")
 _SERVE = "from lunops.cli import main; main()"
@@ -40,6 +42,7 @@ class World:
         self.context = ssl.create_default_context(cafile=made.ca.certificate)
         self.context.load_cert_chain(alice.certificate, alice.key)
         self.config = folder / "lunops.toml"
+        self.store: str | Path = folder / "lunops.db"
         self.set_heads(heads)
         self.set_up()
 
@@ -48,8 +51,15 @@ class World:
         lines = [f"jbod-{n:02} connection=sim pools=p{n} state=h{n}.db\n" for n in range(1, heads + 1)]
         (self.folder / "inventory").write_text("".join(lines))
 
+    def use(self, url: str) -> None:
+        """Keep jobs in another store: the URL of a PostgreSQL database."""
+        self.store = url
+        self.set_up()
+
     def set_up(self, **more: Json) -> None:
         """Write the settings."""
+        if isinstance(self.store, str):
+            more = {"store": self.store, **more}
         settings: dict[str, Json] = {
             "listen": "127.0.0.1:0",
             "certificate": "tls/server.crt",
@@ -97,11 +107,17 @@ class World:
 
     def runs(self, job_id: str, module: str) -> int:
         """Return how often a job began its task of this module."""
-        store = Store(self.folder / "lunops.db")
-        record = store.record(job_id)
-        store.close()
+        return max(run.run for run in self.record(job_id).runs if run.module == module)
+
+    def record(self, job_id: str) -> JobRecord:
+        """Return all that the store knows of a job."""
+        store = Store(self.store)
+        try:
+            record = store.record(job_id)
+        finally:
+            store.close()
         assert record is not None
-        return max(run.run for run in record.runs if run.module == module)
+        return record
 
     def wait_for_run(self, job_id: str, module: str, run: int) -> None:
         """Wait until a job has begun its task of this module for the so-manieth time."""
@@ -110,31 +126,65 @@ class World:
             assert time.monotonic() < until, f"{module} is not begun for the {run}. time"
             time.sleep(0.02)
 
-    def serve(self) -> Service:
+    def serve(self, *options: str) -> Service:
         """Start a service and wait until it is ready."""
+        process, match = self._start(READY, "serve", *options)
+        return Service(process=process, port=int(match[1]), context=self.context)
+
+    def work(self, *options: str) -> Process:
+        """Start a worker and wait until it is ready."""
+        process, _ = self._start(WORKER_READY, "worker", *options)
+        return Process(process=process)
+
+    def _start(self, ready: re.Pattern[str], *words: str) -> tuple[subprocess.Popen[str], re.Match[str]]:
         with (self.folder / "log").open("a") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, "serve", "--config", str(self.config)],
+                [sys.executable, "-c", _SERVE, words[0], "--config", str(self.config), *words[1:]],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
             )
         assert process.stdout is not None
         line = process.stdout.readline()
-        match = READY.match(line)
+        match = ready.match(line)
         if match is None:
             process.kill()
             process.wait(GUARD_S)
             process.stdout.close()
             raise AssertionError(f"not ready but {line!r}: {(self.folder / 'log').read_text()}")
-        return Service(process=process, port=int(match[1]), context=self.context)
+        return process, match
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
-    """A running service."""
+class Process:
+    """A process of lunops' that goes on until it is ended."""
 
     process: subprocess.Popen[str]
+
+    def kill(self) -> None:
+        """End it as a power failure would: with SIGKILL."""
+        self.process.kill()
+        self._wait()
+
+    def stop(self) -> int:
+        """End it with SIGTERM; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self._wait()
+
+    def _wait(self) -> int:
+        try:
+            return self.process.wait(GUARD_S)
+        finally:
+            self.process.kill()
+            self.process.wait(GUARD_S)
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Process):
+    """A running service."""
+
     port: int
     context: ssl.SSLContext
 
@@ -178,22 +228,3 @@ class Service:
             assert words == () or answer["status"] not in OVER, answer
             time.sleep(0.02)
         raise AssertionError(f"the job stays at {answer}")
-
-    def kill(self) -> None:
-        """End it as a power failure would: with SIGKILL."""
-        self.process.kill()
-        self._wait()
-
-    def stop(self) -> int:
-        """End it with SIGTERM; return its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self._wait()
-
-    def _wait(self) -> int:
-        try:
-            return self.process.wait(GUARD_S)
-        finally:
-            self.process.kill()
-            self.process.wait(GUARD_S)
-            if self.process.stdout is not None:
-                self.process.stdout.close()

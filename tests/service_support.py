@@ -6,7 +6,8 @@ import io
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from wsgiref.validate import validator
 
 from lunops import inventory
 from lunops.connections.pipe import Pipe
-from lunops.errors import UnreachableError, WedgedError
+from lunops.errors import AgentError, UnreachableError, WedgedError
 from lunops.inventory import Inventory
 from lunops.job_engine import Progress, Work
-from lunops.jobs import Jobs, Outside
+from lunops.jobs import Jobs, Limits, Outside, Worker
 from lunops.model import Host, ItemResult, Json, Status, Task, TaskResult, Times
 from lunops.resources import load_templates
 from lunops.store import Store
@@ -46,6 +47,9 @@ class Head:
     there: set[tuple[str, str]] = field(default_factory=set)  # module and key that are done already
     fails: dict[tuple[str, str], str] = field(default_factory=dict)  # module and key → error
     is_off: set[str] = field(default_factory=set)
+    cancelled: list[str] = field(default_factory=list)  # heads whose running task was told to end
+    dies: set[str] = field(default_factory=set)  # modules at which the agent dies
+    asked: Callable[[str], None] = lambda _run: None  # called when somebody asks who is at work for a run
     takes_s: float = 0.0
     before: Callable[[Host, Task], None] = lambda _host, _task: None
 
@@ -65,6 +69,8 @@ class _Session:
     ) -> TaskResult:
         assert not check
         self._head.before(self._host, task)
+        if task.module in self._head.dies:
+            raise AgentError("the agent ended in the middle", where=self._host.name, fix="look at the head")
         self._head.ran.append((self._host.name, task.id, tuple(item.key for item in task.items)))
         items = []
         for item in task.items:
@@ -103,8 +109,12 @@ class _Session:
     def wedged(self) -> WedgedError | None:
         return None
 
+    def at_work(self, run: str) -> str:
+        self._head.asked(run)
+        return ""
+
     def cancel(self) -> None:
-        raise AssertionError("nobody cancels")
+        self._head.cancelled.append(self._host.name)
 
     def close(self) -> None:
         pass
@@ -116,13 +126,14 @@ class MemoryEngine:
     def __init__(self, work: Work) -> None:
         self._work = work
         self.queued: deque[str] = deque()
+        self.labels: dict[str, str] = {}
         self.done: dict[str, Progress] = {}
         self.is_broken = False
 
-    def enqueue(self, workflow_id: str, *, head: str) -> None:
-        assert workflow_id.endswith(head)
+    def enqueue(self, workflow_id: str, *, label: str) -> None:
         if self.is_broken:
             raise OSError("no space left on device")
+        self.labels[workflow_id] = label
         if workflow_id not in self.done:
             self.queued.append(workflow_id)
             self.done[workflow_id] = Progress.QUEUED
@@ -130,17 +141,42 @@ class MemoryEngine:
     def progress(self, workflow_ids: Sequence[str]) -> dict[str, Progress]:
         return {each: self.done.get(each, Progress.UNKNOWN) for each in workflow_ids}
 
-    def take_over(self, may_go_on: Callable[[str], bool]) -> tuple[str, ...]:
-        """Take over nothing: there is no other process."""
-        assert may_go_on is not None
+    def owners(self) -> set[str]:
+        return set()
+
+    def take_over(self, owner: str, revoke: Callable[[str], None]) -> tuple[str, ...]:
+        raise AssertionError(f"{owner}, {revoke}: there is no other process")
+
+    def take_up(self) -> tuple[str, ...]:
         return ()
 
-    def run_all(self) -> None:
-        """Run all that is queued."""
-        while self.queued:
-            workflow_id = self.queued.popleft()
-            self._work(workflow_id, _do_step)
-            self.done[workflow_id] = Progress.DONE
+    def forget(self, *, before_at: float) -> None:
+        assert before_at
+
+    def run_one(self) -> None:
+        """Run the first that is queued."""
+        workflow_id = self.queued.popleft()
+        self._work(workflow_id, _do_step)
+        self.done[workflow_id] = Progress.DONE
+
+
+class MemoryLives:
+    """The life of the only process that there is."""
+
+    own = "me"
+
+    def begin(self) -> None:
+        pass
+
+    def hold(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    @contextmanager
+    def if_dead(self, name: str) -> Iterator[bool]:
+        yield name != self.own
 
 
 def _do_step(_name: str, do: Callable[[], Json]) -> Json:
@@ -153,30 +189,48 @@ def two_heads() -> Inventory:
     return inventory.parse(text, Path("/nowhere/inventory"))
 
 
-def outside(head: Head, heads: Inventory | None = None) -> Outside:
+def outside(head: Head, heads: Callable[[], Inventory] | None = None) -> Outside:
     """Return the world in memory."""
-    present = heads or two_heads()
-    return Outside(inventory=lambda: present, templates=load_templates(), connect=head.connect, clock=head.clock)
+    return Outside(inventory=heads or two_heads, templates=load_templates(), connect=head.connect, clock=head.clock)
+
+
+AT_ONCE = Limits(deadline_s=0)  # a head that is off fails its part at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """The service without web and engine: what most tests need."""
+    """The service without web and engine: what most tests need. Its worker does nothing by itself."""
 
     store: Store
     jobs: Jobs
+    worker: Worker
     engine: MemoryEngine
     head: Head
 
+    def run_all(self) -> None:
+        """Let through the gate what may go, and run it, until nothing is left."""
+        self.worker.admit()
+        while self.engine.queued:
+            self.engine.run_one()
+            self.worker.admit()
 
-def bench(path: Path, head: Head | None = None) -> Bench:
-    """Return a service over heads in memory, its sweeps so rare that none comes during a test."""
+
+def bench(path: Path, head: Head | None = None, *, limits: Limits = AT_ONCE, **more: Any) -> Bench:
+    """Return a service over heads in memory; a head that is off fails a job at once, unless the limits say else."""
     head = head or Head()
     store = Store(path / "lunops.db")
-    jobs = Jobs(store, outside(head), sweep_s=3600)
-    engine = MemoryEngine(jobs.run)
-    jobs.start(engine)
-    return Bench(store=store, jobs=jobs, engine=engine, head=head)
+    world = more.pop("world", None) or outside(head, more.pop("heads", None))
+    worker = Worker(store, world, MemoryLives(), **more)
+    engine = MemoryEngine(worker.run)
+
+    def accepted() -> None:
+        with suppress(OSError):  # of an engine that is broken: the next look will see to it
+            worker.admit()
+
+    worker.register()
+    worker.attach(engine)
+    jobs = Jobs(store, world, limits=limits, accepted=accepted)
+    return Bench(store=store, jobs=jobs, worker=worker, engine=engine, head=head)
 
 
 def clone(name: str = "n1", pool: str = "p1", **more: Json) -> dict[str, Json]:

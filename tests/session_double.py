@@ -111,6 +111,10 @@ class FakeSession:
         """Be well, or wedged, as told."""
         return self._heads.wedged.get(self._host.name)
 
+    def at_work(self, run: str) -> str:
+        assert run
+        return ""
+
     def cancel(self) -> None:
         """End between two items."""
         self._cancelled.set()

@@ -15,6 +15,7 @@ from tests.operations.bench import CORE, ISCSI, RECORDS, Bench, items
 from tests.operations.sim_eyes import SimEyes
 
 WRITES = 62  # of the plan below, and a few more: a fault that never strikes must change nothing
+DELETE_WRITES = 22  # of the delete of one LUN, likewise
 
 
 def state(bench: Bench) -> tuple[object, ...]:
@@ -50,3 +51,27 @@ def test_a_run_whose_agent_dies_after_a_write_leaves_no_lun_half_made(tmp_path: 
     assert not again.is_bad, again
     assert [lun for lun in luns if not bench.is_served(lun)] == []
     assert len([name for name in eyes.listdir(CORE) if name.startswith("iblock_")]) == 3
+
+
+@pytest.mark.parametrize("write", range(1, DELETE_WRITES))
+def test_a_delete_whose_agent_dies_after_a_write_is_brought_to_its_end_by_the_same_delete(
+    tmp_path: Path, write: int
+) -> None:
+    inventory = parse(f"[heads]\nh connection=sim pools=p state={tmp_path}/h.sim\n", tmp_path / "inventory")
+    eyes = SimEyes(inventory.hosts["h"])
+    bench = Bench(host=inventory.hosts["h"], eyes=eyes, inventory=inventory, test="killed")
+    stranger, lun = bench.luns(2)
+    bench.create([stranger])
+    before = state(bench)
+    bench.create([lun])
+    bench.close()
+    eyes.system.set_faults(Faults(faults=(Fault(on="*", nth=write, effect="die_after"),)))
+    run_plan(bench.delete_plan([lun]), connect=connect)
+    eyes.system.set_faults(Faults())
+
+    again = bench.delete([lun])
+    bench.close()
+
+    assert not again.is_bad, again
+    assert state(bench) == before
+    assert bench.is_served(stranger)

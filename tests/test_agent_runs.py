@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lunops.agent import lio, runs
+from lunops.agent import lio, run_files, runs
 from lunops.names import Iqn
 from lunops.sim.head import SimulatedSystem
 
@@ -20,20 +20,20 @@ def test_a_run_is_at_work_while_its_session_holds_the_lock(tmp_path: Path) -> No
     assert runs.at_work(other, "run-10") == runs.at_work(other, "run") == runs.at_work(other, "") == ""
     held.release()
     assert runs.at_work(other, "run-1") == ""
-    assert [name for name in other.listdir(runs.FOLDER) if name.startswith("lunops-run")] == []
+    assert [name for name in other.listdir(run_files.FOLDER) if name.startswith("lunops-run")] == []
 
 
 def test_a_lock_file_that_a_dead_session_left_does_not_count(tmp_path: Path) -> None:
     system = SimulatedSystem(tmp_path / "h.sim", pools=["p"])
-    with system.lock(f"{runs.FOLDER}/lunops-run-run-1.99.lock", 0.0):
+    with system.lock(f"{run_files.FOLDER}/lunops-run-run-1.99.lock", 0.0):
         pass
 
-    assert system.exists(f"{runs.FOLDER}/lunops-run-run-1.99.lock")
+    assert system.exists(f"{run_files.FOLDER}/lunops-run-run-1.99.lock")
     assert runs.at_work(system, "run-1") == ""
     held = runs.Runs(system)
     held.hold("run-2")
     runs.sweep(system)
-    assert [name for name in system.listdir(runs.FOLDER) if "run-1" in name] == []
+    assert [name for name in system.listdir(run_files.FOLDER) if "run-1" in name] == []
     assert runs.at_work(SimulatedSystem(tmp_path / "h.sim", pools=["p"]), "run-2")
     held.release()
 
@@ -43,7 +43,7 @@ def test_whatever_a_run_is_called_its_lock_stays_in_the_folder(tmp_path: Path) -
     held = runs.Runs(system)
     held.hold("../../etc/x\n" + "y" * 300)
 
-    (name,) = [name for name in system.listdir(runs.FOLDER) if name.startswith("lunops-run")]
+    (name,) = [name for name in system.listdir(run_files.FOLDER) if name.startswith("lunops-run")]
     assert "/" not in name
     assert "\n" not in name
     assert len(name) < 128

@@ -13,11 +13,10 @@ from lunops import v1_status
 from lunops.errors import InputError, JobError
 from lunops.inventory import Inventory
 from lunops.job_engine import Progress
-from lunops.jobs import Jobs
+from lunops.jobs.part_run import Bounds
 from lunops.model import Host, Json, Task
-from lunops.store import Store
 from lunops.web.v1_input import create_requests, delete_requests
-from tests.service_support import Bench, Head, MemoryEngine, bench, clone, gone, outside, two_heads
+from tests.service_support import Bench, Head, bench, clone, gone, two_heads
 
 
 def create(made: Bench, *items: Json) -> str:
@@ -40,7 +39,7 @@ def test_a_create_runs_its_three_tasks_on_each_head_that_holds_one_of_its_pools(
     made = bench(tmp_path)
     job_id = create(made, clone("a"), clone("b", "p2"))
     assert status(made, job_id)["status"] == "pending"
-    made.engine.run_all()
+    made.run_all()
     assert made.head.ran == [
         ("jbod-01", "01:zfs_clone", ("p1/nodes/a",)),
         ("jbod-01", "02:wait_for_device", ("p1/nodes/a",)),
@@ -56,7 +55,7 @@ def test_a_create_runs_its_three_tasks_on_each_head_that_holds_one_of_its_pools(
 def test_what_a_job_makes_carries_its_own_mark(tmp_path: Path) -> None:
     made = bench(tmp_path)
     job_id = create(made, clone())
-    work = made.store.work(made.engine.queued[0])
+    work = made.store.begin(made.engine.queued[0], "token", worker="me", at=0.0, at_s=0.0)
     assert work is not None
     assert job_id in work.tasks[0].items[0].args["marks"].values()
 
@@ -64,7 +63,7 @@ def test_what_a_job_makes_carries_its_own_mark(tmp_path: Path) -> None:
 def test_a_delete_removes_targets_first_and_only_the_clones_that_are_to_go(tmp_path: Path) -> None:
     made = bench(tmp_path)
     job_id = delete(made, gone("a", deleteClones=True), gone("b"))
-    made.engine.run_all()
+    made.run_all()
     assert made.head.ran == [
         ("jbod-01", "01:lio_absent", ("p1/nodes/a", "p1/nodes/b")),
         ("jbod-01", "02:zfs_destroy", ("p1/nodes/a",)),
@@ -75,7 +74,7 @@ def test_a_delete_removes_targets_first_and_only_the_clones_that_are_to_go(tmp_p
 def test_a_bad_item_leaves_the_later_tasks_and_what_was_made_for_it_is_taken_back(tmp_path: Path) -> None:
     made = bench(tmp_path, Head(fails={("lio_target", "p1/nodes/b"): "it is in use"}))
     job_id = create(made, clone("a"), clone("b"))
-    made.engine.run_all()
+    made.run_all()
     assert made.head.undone == [("p1/nodes/b",)]
     answer = status(made, job_id)
     assert (answer["status"], answer["num_clones"], answer["num_targets"]) == ("failed", 1, 1)
@@ -93,7 +92,7 @@ def test_a_bad_item_leaves_the_later_tasks_and_what_was_made_for_it_is_taken_bac
 def test_a_head_that_is_off_fails_its_part_and_no_other(tmp_path: Path) -> None:
     made = bench(tmp_path, Head(is_off={"jbod-02"}))
     job_id = create(made, clone("a"), clone("b", "p2"))
-    made.engine.run_all()
+    made.run_all()
     answer = status(made, job_id)
     assert (answer["status"], answer["num_completed"]) == ("failed", 1)
     assert [(each["index"], each["error"], each["fix"]) for each in answer["errors"]] == [
@@ -113,7 +112,7 @@ def test_the_status_moves_while_a_task_runs(tmp_path: Path) -> None:
 
     head.before = look
     ids.append(create(made, clone("a"), clone("b")))
-    made.engine.run_all()
+    made.run_all()
     assert seen == [("start_creating_clones", 0), ("start_waiting_udevd", 2), ("start_creating_targets", 2)]
     answer = status(made, ids[0])
     assert (answer["clone_time"], answer["udevd_time"], answer["target_time"]) == (2.0, 2.0, 2.0)
@@ -132,15 +131,15 @@ def test_a_part_that_was_cut_off_goes_on_and_counts_what_was_done_already(tmp_pa
 
     head.before = dies
     with pytest.raises(_KilledError):
-        made.jobs.run(made.engine.queued[0], steps)
+        made.worker.run(made.engine.queued[0], steps)
     assert status(made, job_id)["status"] == "start_waiting_udevd"
     head.before = lambda _host, _task: None
     head.there.add(("wait_for_device", "p1/nodes/a"))
-    made.jobs.run(made.engine.queued[0], steps)
+    made.worker.run(made.engine.queued[0], steps)
     assert [task for _, task, _ in head.ran] == ["01:zfs_clone", "02:wait_for_device", "03:lio_target"]
     answer = status(made, job_id)
     assert (answer["status"], answer["num_completed"]) == ("complete", 2)
-    made.jobs.run(made.engine.queued[0], steps)  # once more, when it is over: nothing
+    made.worker.run(made.engine.queued[0], steps)  # once more, when it is over: nothing
     assert len(head.ran) == 3
 
 
@@ -150,10 +149,10 @@ def test_after_a_restart_a_head_that_failed_as_a_whole_gets_no_further_task(tmp_
     job_id = create(made, clone("a"))
     steps = _Steps(dies_before="02:wait_for_device")
     with pytest.raises(_KilledError):
-        made.jobs.run(made.engine.queued[0], steps)
+        made.worker.run(made.engine.queued[0], steps)
     head.is_off.clear()
     steps.dies_before = ""
-    made.jobs.run(made.engine.queued[0], steps)
+    made.worker.run(made.engine.queued[0], steps)
     assert head.ran == []
     assert status(made, job_id)["status"] == "failed"
 
@@ -182,10 +181,8 @@ def test_what_was_accepted_but_not_queued_is_queued_by_the_next_start(tmp_path: 
     made.engine.is_broken = True
     job_id = create(made, clone())  # accepted all the same: it is on disk
     assert not made.engine.queued
-    again = Jobs(made.store, outside(made.head), sweep_s=3600)
-    engine = MemoryEngine(again.run)
-    again.start(engine)
-    engine.run_all()
+    made = bench(tmp_path, made.head)
+    made.run_all()
     assert status(made, job_id)["status"] == "complete"
 
 
@@ -194,7 +191,7 @@ def test_work_that_the_engine_has_lost_is_queued_again(tmp_path: Path) -> None:
     create(made, clone())
     made.engine.done.clear()
     made.engine.queued.clear()
-    made.jobs.sweep()
+    made.worker.sweep()
     assert len(made.engine.queued) == 1
 
 
@@ -202,30 +199,15 @@ def test_work_that_the_engine_has_given_up_fails_its_job(tmp_path: Path) -> None
     made = bench(tmp_path)
     job_id = create(made, clone())
     made.engine.done[made.engine.queued.popleft()] = Progress.BROKEN
-    made.jobs.sweep()
+    made.worker.sweep()
     answer = status(made, job_id)
     assert answer["status"] == "failed"
     assert "ended without a result" in answer["error"]
 
 
-class _DeadOwner(MemoryEngine):
-    """An engine whose queued work belongs to a dead process."""
-
-    def take_over(self, may_go_on: Callable[[str], bool]) -> tuple[str, ...]:
-        for workflow_id in list(self.queued):
-            if not may_go_on(workflow_id):
-                self.queued.remove(workflow_id)
-                self.done[workflow_id] = Progress.BROKEN
-        return tuple(self.queued)
-
-
-def test_a_task_that_kills_the_service_each_time_is_given_up_at_last(tmp_path: Path) -> None:
-    store = Store(tmp_path / "lunops.db")
+def test_a_task_that_kills_the_worker_each_time_is_given_up_at_last(tmp_path: Path) -> None:
     head = Head()
-    jobs = Jobs(store, outside(head), sweep_s=3600, runs_max=3)
-    engine = _DeadOwner(jobs.run)
-    jobs.start(engine)
-    made = Bench(store=store, jobs=jobs, engine=engine, head=head)
+    made = bench(tmp_path, head, bounds=Bounds(runs=3))
     job_id = create(made, clone())
 
     def dies(_host: Host, _task: Task) -> None:
@@ -234,12 +216,13 @@ def test_a_task_that_kills_the_service_each_time_is_given_up_at_last(tmp_path: P
     head.before = dies
     for _ in range(3):
         with pytest.raises(_KilledError):
-            jobs.run(engine.queued[0], lambda _name, do: do())
+            made.worker.run(made.engine.queued[0], lambda _name, do: do())
         assert status(made, job_id)["status"] == "start_creating_clones"
-        jobs.sweep()
+    head.before = lambda _host, _task: None
+    made.run_all()
     answer = status(made, job_id)
-    assert (answer["status"], not engine.queued) == ("failed", True)
-    assert answer["errors"][0]["error"] == "the service died 3 times in the same task"
+    assert (answer["status"], head.ran) == ("failed", [])
+    assert "the worker died 3 times in the same task" in answer["errors"][0]["error"]
 
 
 def test_an_error_of_ours_fails_the_part_with_a_number_and_no_internals(
@@ -250,7 +233,7 @@ def test_an_error_of_ours_fails_the_part_with_a_number_and_no_internals(
 
     made = bench(tmp_path, Head(before=breaks))
     job_id = create(made, clone())
-    made.engine.run_all()
+    made.run_all()
     answer = status(made, job_id)
     assert answer["status"] == "failed"
     assert "internal error" in answer["error"]
@@ -259,17 +242,11 @@ def test_an_error_of_ours_fails_the_part_with_a_number_and_no_internals(
 
 
 def test_a_head_that_left_the_inventory_fails_its_part_clearly(tmp_path: Path) -> None:
-    store = Store(tmp_path / "lunops.db")
     present = [two_heads()]
-    head = Head()
-    world = outside(head)
-    jobs = Jobs(store, type(world)(**{**vars(world), "inventory": lambda: present[0]}), sweep_s=3600)
-    engine = MemoryEngine(jobs.run)
-    jobs.start(engine)
-    made = Bench(store=store, jobs=jobs, engine=engine, head=head)
+    made = bench(tmp_path, heads=lambda: present[0])
     job_id = create(made, clone())
     present[0] = Inventory(path="x", hosts={}, groups={})
-    engine.run_all()
+    made.run_all()
     assert "no longer in the inventory (jbod-01)" in status(made, job_id)["error"]
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from lunops import inventory, v1_status
 from lunops.connections import connect
-from lunops.jobs import Jobs, Outside
+from lunops.jobs import Outside, SteadyClock
 from lunops.resources import load_templates
-from lunops.store import Store
 from lunops.web.v1_input import create_requests
 from tests.operations.bench import Bench
 from tests.operations.sim_eyes import SimEyes
 from tests.operations.suite_wedged import put_mark, start_of_pid_1
-from tests.service_support import Clock, MemoryEngine, clone
+from tests.service_support import bench, clone
 
 
 def test_a_part_on_a_wedged_head_fails_with_the_reason_and_makes_nothing(tmp_path: Path) -> None:
@@ -22,17 +21,15 @@ def test_a_part_on_a_wedged_head_fails_with_the_reason_and_makes_nothing(tmp_pat
     heads = inventory.parse("".join(lines), tmp_path / "inventory")
     one, two = (Bench(host=host, eyes=SimEyes(host), inventory=heads, test="nodes") for host in heads.hosts.values())
     put_mark(one, pid=1, start=start_of_pid_1(one))
-    outside = Outside(inventory=lambda: heads, templates=load_templates(), connect=connect, clock=Clock())
-    jobs = Jobs(Store(tmp_path / "lunops.db"), outside, sweep_s=3600)
-    engine = MemoryEngine(jobs.run)
-    jobs.start(engine)
+    outside = Outside(inventory=lambda: heads, templates=load_templates(), connect=connect, clock=SteadyClock())
+    made = bench(tmp_path, world=outside)
+    jobs = made.jobs
     body = {"clones": [clone("a", "p1", createParent=True), clone("b", "p2", createParent=True)]}
 
     begun = time.monotonic()
     job = jobs.create(create_requests(body, heads, 100), request=body, client="CN=alice")
-    engine.run_all()
+    made.run_all()
     took_s = time.monotonic() - begun
-    jobs.stop()
 
     found = jobs.record(job)
     assert found is not None
@@ -45,4 +42,5 @@ def test_a_part_on_a_wedged_head_fails_with_the_reason_and_makes_nothing(tmp_pat
     assert one.eyes.run(["zfs", "list", "p1/nodes"])[0] == 1
     assert two.eyes.exists("/dev/zvol/p2/nodes/b")
     assert answer["num_targets"] == 1
+    assert made.store.heads()["h1"].wedged_at is not None
     assert took_s < 60  # LOCK_S: no lock was waited for

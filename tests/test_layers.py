@@ -32,9 +32,9 @@ OUTER_LAYERS = (
     "connections",
     "relay_stream relay_tasks relay",
     "doctor head_run runner play",
-    "store_file store_rows store job_engine engine_pace engine",
+    "store lives job_engine engine_pace engine",
     "jobs",
-    "v1_status web",
+    "work service_parts v1_status web",
     "serve",
     "cli",
 )

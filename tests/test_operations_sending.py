@@ -75,6 +75,7 @@ class TestBetweenSimulatedHeads(SendingSuite):
         there = pair.destination
         wwn = "iqn.2024-01.org.example:copy"
         there.do("lio_target", {"dataset": destination, "wwn": wwn, "initiators": ["iqn.2024-01.org.example:init"]})
+        there.close()  # another run, which would hold the copy's name
         pair.source.eyes.write_data(image, MIB)
         pair.snapshot(image, "2")
         args = pair.args(f"{image}@2", destination)

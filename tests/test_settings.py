@@ -27,12 +27,28 @@ def test_paths_are_relative_to_the_file_and_the_rest_has_defaults() -> None:
 
 
 def test_the_default_store_is_beside_the_file_too() -> None:
-    assert parse(LEAST, FILE).store == Path("/etc/lunops/lunops.db")
+    assert parse(LEAST, FILE).store == "sqlite:////etc/lunops/lunops.db"
 
 
 def test_a_store_is_a_sqlite_address_relative_to_the_file_or_absolute() -> None:
-    assert parse(LEAST + 'store = "sqlite:///a.db"', FILE).store == Path("/etc/lunops/a.db")
-    assert parse(LEAST + 'store = "sqlite:////var/a.db"', FILE).store == Path("/var/a.db")
+    assert parse(LEAST + 'store = "sqlite:///a.db"', FILE).store == "sqlite:////etc/lunops/a.db"
+    assert parse(LEAST + 'store = "sqlite:////var/a.db"', FILE).store == "sqlite:////var/a.db"
+
+
+def test_a_store_may_be_a_database_of_postgresql_and_its_password_is_not_told() -> None:
+    address = "postgresql://lunops:secret@db/lunops"
+    assert parse(f'{LEAST}store = "{address}"', FILE).store == address
+    with pytest.raises(SettingsError) as caught:
+        parse(f'{LEAST}store = "mysql://lunops:secret@db/lunops"', FILE)
+    assert "secret" not in str(caught.value)
+
+
+def test_labels_and_priorities_are_read_and_checked() -> None:
+    found = parse(LEAST + 'labels = ["rack1"]\n[priorities]\nalice = 5\n', FILE)
+    assert (found.labels, found.priorities) == (("rack1",), {"alice": 5})
+    for line in ('labels = "rack1"', 'labels = ["a b"]', 'priorities = {alice = "high"}'):
+        with pytest.raises(SettingsError, match=line.split()[0] + r"|labels|priorities"):
+            parse(f"{LEAST}{line}", FILE)
 
 
 def test_it_listens_on_ipv6_and_on_a_port_that_the_system_chooses() -> None:

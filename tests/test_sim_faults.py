@@ -154,6 +154,19 @@ def test_the_journal_has_every_change_in_order_and_nothing_that_failed(head: Sim
     assert head.journal(after=changes[1].n) == changes[2:]
 
 
+def test_how_many_operations_a_fault_has_met_is_told_to_every_process(tmp_path: Path, head: SimulatedSystem) -> None:
+    head.set_faults(Faults(faults=(Fault(on="zfs clone", nth=9), Fault(on="mkdir", nth=2, errno=errno.EIO))))
+    head.mkdir("/tmp/a")
+    with refused(errno.EIO):
+        head.mkdir("/tmp/b")
+
+    other = SimulatedSystem(tmp_path / "head", pools=["p1"])
+    assert (other.met(0), other.met(1)) == (0, 2)
+    other.set_faults(Faults(faults=(Fault(on="mkdir"),)))
+    assert head.met() == 0
+    other.close()
+
+
 def test_faults_are_read_back_from_the_file_as_they_were_set() -> None:
     faults = Faults(
         faults=(Fault(on="mkdir", errno=5, match="x"),),

@@ -1,179 +1,387 @@
-"""The store: what is accepted stays, in order, and what came of it can be read back."""
+"""The store keeps its promises on SQLite and on PostgreSQL: one suite for both."""
 
 from __future__ import annotations
 
-import sqlite3
+import os
 import stat
 import threading
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lunops.errors import JobError, SettingsError
-from lunops.model import Item, ItemResult, Status, Task
-from lunops.store import Store
-from lunops.store_rows import NewItem, NewJob, NewPart, State
-
-TASK = Task(id="01:zfs_clone", name="Clone", module="zfs_clone", items=(Item(key="p1/a", args={"src": "p1/g@1"}),))
-JOB = NewJob(
-    id="j1",
-    kind="create",
-    request={"clones": [{"dst": "p1/a"}]},
-    client="CN=alice",
-    items=(NewItem(head="h1", key="p1/a", wwn="iqn.2024-01.org.example:a"),),
-    parts=(NewPart(head="h1", tasks=(TASK,)),),
+from lunops.errors import JobError, QueueFullError, SettingsError
+from lunops.model import Status
+from lunops.store import Filter, StaleError, Store
+from lunops.store.database import checked_url
+from lunops.store.heads import BACK_OFF_S
+from lunops.store.rows import Cancel, Kind, State
+from lunops.store.workers import WorkerRow
+from tests.store_support import (
+    TASK,
+    accept,
+    admit,
+    begin,
+    begun,
+    end,
+    ended,
+    item,
+    job_of,
+    new_job,
+    state,
+    workflow_of,
 )
+from tests.support.postgres import Postgres
 
 
-def accept(store: Store, new: NewJob = JOB) -> dict[str, str]:
-    return store.accept(new, accepted_at=1.7e9, accepted_s=10.0)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    if request.param == "sqlite":
+        return tmp_path / "lunops.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.create_database("store")
 
 
-def test_an_accepted_job_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.db")
-    work = accept(store)
-    store.close()
-    store = Store(tmp_path / "s.db")
-    found = store.work(work["h1"])
-    assert found is not None
-    assert (found.job_id, found.head, found.tasks) == ("j1", "h1", (TASK,))
-    assert store.request("j1") == ("create", JOB.request)
-    record = store.record("j1")
+@pytest.fixture
+def store(where: str | Path) -> Iterator[Store]:
+    made = Store(where)
+    yield made
+    made.close()
+
+
+# ---- accepted, and read again
+
+
+def test_what_was_accepted_is_there_for_another_process(store: Store, where: str | Path) -> None:
+    accept(store, new_job("a", "p/n1", "p/n2"))
+    other = Store(where)
+    record = other.record("a")
+    other.close()
     assert record is not None
-    assert (record.job.state, record.job.client, record.job.accepted_s) == (State.QUEUED, "CN=alice", 10.0)
-    assert [(task.module, task.items) for task in record.tasks] == [("zfs_clone", 1)]
-    store.close()
-
-
-def test_work_ids_sort_as_the_jobs_were_accepted(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.db")
-    ids = [accept(store, replace(JOB, id=name))["h1"] for name in ("zz", "mm", "aa")]
-    assert ids == sorted(ids)
-    assert [row[0] for row in store.unfinished()] == ids
-    store.close()
-
-
-def test_a_job_that_cannot_be_kept_as_a_whole_leaves_nothing(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.db")
-    twice = replace(JOB, parts=(*JOB.parts, *JOB.parts))
-    with pytest.raises(sqlite3.IntegrityError):
-        accept(store, twice)
-    assert store.record("j1") is None
-    accept(store)  # and the file is not left in the middle of a transaction
-    store.close()
-
-
-def test_nothing_is_known_of_an_unknown_job(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.db")
-    assert store.record("nope") is None
-    assert store.request("nope") is None
-    assert store.work("nope") is None
-    store.close()
-
-
-def test_a_target_that_is_at_work_on_another_head_is_refused_until_that_is_over(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.db")
-    accept(store)
-    elsewhere = replace(
-        JOB,
-        id="j2",
-        items=(replace(JOB.items[0], head="h2", key="p2/a"),),
-        parts=(NewPart(head="h2", tasks=(TASK,)),),
-    )
-    with pytest.raises(JobError, match=r"at work on another head, h1 \(job j1\)"):
-        accept(store, elsewhere)
-    store.part_ended("j1", "h1", State.COMPLETE, 11.0)
-    accept(store, elsewhere)
-    accept(store, replace(elsewhere, id="j3"))  # on the same head it waits its turn instead
-    store.close()
-
-
-def test_a_job_is_over_with_its_last_part_and_failed_if_any_part_is(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.db")
-    accept(store, replace(JOB, parts=(*JOB.parts, NewPart(head="h2", tasks=(TASK,)))))
-    store.part_started("j1", "h1", 11.0)
-    store.part_started("j1", "h2", 12.0)
-    store.part_ended("j1", "h1", State.FAILED, 13.0, error="off", fix="on")
-    record = store.record("j1")
-    assert record is not None
-    assert (record.job.state, record.job.started_s, record.job.ended_s) == (State.RUNNING, 11.0, None)
-    store.part_ended("j1", "h2", State.COMPLETE, 14.0)
-    store.part_ended("j1", "h2", State.FAILED, 15.0, error="too late")
-    record = store.record("j1")
-    assert record is not None
-    assert (record.job.state, record.job.ended_s) == (State.FAILED, 14.0)
-    assert [(part.state, part.error, part.fix) for part in record.parts] == [
-        (State.FAILED, "off", "on"),
-        (State.COMPLETE, "", ""),
+    assert (record.job.state, record.job.num_requested, record.job.client) == (State.QUEUED, 2, "CN=alice")
+    assert [(each.place, each.key, each.wwn) for each in record.items] == [
+        (0, "p/n1", "iqn:p/n1"),
+        (1, "p/n2", "iqn:p/n2"),
     ]
-    assert store.unfinished() == []
-    assert store.work(record.parts[0].workflow_id) is None
-    store.close()
+    assert [(each.head, each.state, each.admitted_s) for each in record.parts] == [("h1", State.QUEUED, None)]
+    assert store.request("a") == ("create", {"clones": ["p/n1", "p/n2"]})
 
 
-def test_a_task_that_is_begun_again_is_another_run_and_its_items_are_replaced(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.db")
-    work = accept(store)["h1"]
-    bad = ItemResult(key="p1/a", status=Status.FAILED, error="cut", fix="again")
-    store.task_started("j1", "h1", TASK.id, TASK.module, 11.0)
-    store.items_ended("j1", "h1", TASK.id, TASK.module, [bad], 11.5)
-    assert store.runs_cut_off(work) == 1
-    store.task_started("j1", "h1", TASK.id, TASK.module, 20.0)
-    assert store.runs_cut_off(work) == 2
-    store.items_ended("j1", "h1", TASK.id, TASK.module, [replace(bad, status=Status.OK, error="")], 20.5)
-    store.task_ended("j1", "h1", TASK.id, 21.0)
-    assert store.runs_cut_off(work) == 1
-    record = store.record("j1")
-    assert record is not None
-    assert [(run.run, run.started_s, run.last_s, run.ended_s) for run in record.runs] == [
-        (1, 11.0, 11.5, None),
-        (2, 20.0, 21.0, 21.0),
-    ]
-    assert [(each.key, each.status) for each in record.outcomes] == [("p1/a", Status.OK)]
-    store.close()
+def test_what_is_not_there_is_none(store: Store) -> None:
+    assert (store.record("x"), store.request("x"), store.events("x")) == (None, None, [])
+    assert store.begin("x", "token", worker="w", at=1.0, at_s=1.0) is None
 
 
-def test_many_threads_and_two_openings_of_the_file_lose_nothing(tmp_path: Path) -> None:
-    stores = [Store(tmp_path / "s.db"), Store(tmp_path / "s.db")]
-    numbers = range(60)
+def test_a_list_is_the_latest_first_and_filtered(store: Store) -> None:
+    accept(store, new_job("a", "p/1"), new_job("b", "p/2", client="CN=bob"), at=100.0)
+    accept(store, new_job("c", "p/3", head="h2", kind="delete"), at=500.0)
+    admit(store)
+    end(store, begin(store, "a"))
 
-    def some(part: int) -> None:
-        for number in numbers[part::6]:
-            accept(stores[number % 2], replace(JOB, id=f"j{number:03}"))
+    def ids(wanted: Filter) -> list[str]:
+        return [job.id for job in store.jobs(wanted)]
 
-    threads = [threading.Thread(target=some, args=(part,)) for part in range(6)]
+    assert ids(Filter()) == ["c", "b", "a"]
+    assert ids(Filter(most=2)) == ["c", "b"]
+    assert ids(Filter(states=(State.COMPLETE, State.FAILED))) == ["a"]
+    assert ids(Filter(client="CN=bob")) == ["b"]
+    assert ids(Filter(head="h2")) == ["c"]
+    assert ids(Filter(kind="delete")) == ["c"]
+    assert ids(Filter(since_at=400.0)) == ["c"]
+    assert ids(Filter(before=store.jobs(Filter())[1].place)) == ["a"]
+
+
+def test_too_many_jobs_are_refused_with_when_to_come_again_and_leave_nothing(store: Store) -> None:
+    accept(store, new_job("a", "p/1"), new_job("b", "p/2", client="CN=bob"))
+    with pytest.raises(QueueFullError) as caught:
+        store.accept(new_job("c", "p/3"), accepted_at=1.0, accepted_s=1.0, most=2)
+    assert caught.value.retry_after_s == 60  # nothing tells how quick jobs are
+    with pytest.raises(QueueFullError, match="of this client"):
+        store.accept(new_job("c", "p/3"), accepted_at=1.0, accepted_s=1.0, most=9, most_of_client=1)
+    store.accept(new_job("c", "p/3", client="CN=eve"), accepted_at=1.0, accepted_s=1.0, most=9, most_of_client=1)
+    admit(store)
+    assert [job.id for job in store.jobs(Filter())] == ["c", "b", "a"]
+
+
+def test_the_same_target_on_two_heads_is_refused_while_it_is_at_work(store: Store) -> None:
+    accept(store, new_job("a", "p/1"))
+    with pytest.raises(JobError, match=r"'iqn:p/1' is at work on another head, h1 \(job a\)"):
+        accept(store, new_job("b", "p/1", head="h2"))
+    admit(store)
+    end(store, begin(store, "a"))
+    accept(store, new_job("b", "p/1", head="h2"))
+    assert store.record("b") is not None
+
+
+# ---- the gate
+
+
+def test_equal_names_go_in_the_order_of_acceptance_and_others_side_by_side(store: Store) -> None:
+    accept(store, new_job("a", "p/1", "p/2"), new_job("b", "p/2"), new_job("c", "p/1"), new_job("d", "p/9"))
+    assert admit(store) == ["a", "d"]
+    assert admit(store) == []
+    end(store, begin(store, "a"))
+    assert admit(store) == ["b", "c"]
+
+
+def test_an_image_is_looked_at_by_several_and_deleted_alone(store: Store) -> None:
+    accept(store, new_job("a", "p/1", shared=["p/img"]), new_job("b", "p/2", shared=["p/img"]))
+    accept(store, new_job("gone", "p/img", kind="delete"), new_job("c", "p/3", shared=["p/img"]))
+    assert admit(store) == ["a", "b"]
+    end(store, begin(store, "a"))
+    assert admit(store) == []
+    end(store, begin(store, "b"))
+    assert admit(store) == ["gone"]
+    end(store, begin(store, "gone"))
+    assert admit(store) == ["c"]
+
+
+def test_the_same_names_on_another_head_are_other_names(store: Store) -> None:
+    accept(store, new_job("a", "p/1"), new_job("b", "q/1", head="h2"))
+    assert admit(store, limit=1) == ["a", "b"]
+
+
+def test_a_head_takes_no_more_at_once_than_there_is_room_for(store: Store) -> None:
+    accept(store, *[new_job(name, f"p/{name}") for name in "abcd"])
+    assert admit(store, limit=2) == ["a", "b"]
+    assert admit(store, limit=2) == []
+    end(store, begin(store, "b"))
+    assert admit(store, limit=2) == ["c"]
+
+
+def test_clients_take_turns_and_priorities_go_first_but_never_before_equal_names(store: Store) -> None:
+    accept(store, *[new_job(name, f"p/{name}") for name in ("a1", "a2", "a3")])
+    accept(store, *[new_job(name, f"p/{name}", client="CN=bob") for name in ("b1", "b2")])
+    accept(store, new_job("top", "p/top", priority=5), new_job("late", "p/a1", priority=9))
+    order = []
+    for _ in range(7):
+        (job,) = admit(store, limit=1)
+        order.append(job)
+        end(store, begin(store, job))
+    assert order == ["top", "b1", "a1", "late", "b2", "a2", "a3"]
+
+
+def test_a_drained_head_and_one_that_was_not_reached_begin_nothing_for_their_time(store: Store) -> None:
+    accept(store, *[new_job(name, f"p/{name}") for name in "abc"])
+    store.drain("h1", at=1.0, by="bob", why="disks")
+    assert admit(store) == []
+    assert (store.heads()["h1"].drained_by, store.heads()["h1"].why) == ("bob", "disks")
+    store.resume("h1")
+    assert store.not_reached("h1", "no route", at=200.0) == 200.0 + BACK_OFF_S[0]
+    assert store.not_reached("h1", "no route", at=200.5) == 200.0 + BACK_OFF_S[0]  # the same failure once more
+    assert admit(store, at=200.5) == []
+    assert admit(store, at=202.0) == ["a"]  # one goes ahead
+    assert admit(store, at=203.0) == []
+    store.reached("h1")
+    assert admit(store, at=203.0) == ["b", "c"]
+    for turn in range(10):
+        retry_at = store.not_reached("h1", "no route", at=1000.0 * (turn + 1))
+        assert retry_at - 1000.0 * (turn + 1) == BACK_OFF_S[min(turn, len(BACK_OFF_S) - 1)]
+
+
+def test_two_processes_at_the_gate_let_nothing_through_twice(store: Store, where: str | Path) -> None:
+    accept(store, *[new_job(f"j{number}", f"p/{number}") for number in range(40)])
+    other = Store(where)
+    through: list[str] = []
+
+    def go(mine: Store) -> None:
+        for _ in range(30):
+            through.extend(admit(mine, limit=3))
+            for each in mine.unfinished():
+                work = mine.begin(each.workflow_id, f"{id(mine)}", worker="w", at=1.0, at_s=1.0)
+                if work is not None:
+                    try:
+                        end(mine, work)
+                    except StaleError:
+                        continue
+
+    threads = [threading.Thread(target=go, args=(mine,)) for mine in (store, other)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    ids = [row[0].split("-")[1] for row in stores[0].unfinished()]
-    assert sorted(ids) == [f"j{number:03}" for number in numbers]
-    for store in stores:
-        store.close()
+    while left := admit(store, limit=50):
+        through += left
+    other.close()
+    assert sorted(through) == sorted(f"j{number}" for number in range(40))
 
 
-def test_the_file_is_private(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.db")
-    accept(store)
+# ---- parts and their tokens
+
+
+def test_a_run_is_written_down_with_where_its_time_went(store: Store) -> None:
+    accept(store, new_job("a", "p/1"))
+    admit(store)
+    work = begin(store, "a")
+    store.keep(work, "w:1", [begun(), item("p/1"), ended("p/1")])
+    end(store, work)
+    record = store.record("a")
+    assert record is not None
+    (run,) = record.runs
+    assert (run.task_id, run.run, run.status, run.worker) == (TASK, 1, "changed", "w:1")
+    assert (run.wait_s, run.connect_s, run.run_s, run.transfer_s) == (0.25, 0.5, 0.75, 0.125)
+    assert run.unaccounted_s == pytest.approx(2.0 - 1.625)
+    (outcome,) = record.outcomes
+    assert (outcome.key, outcome.status) == ("p/1", Status.CHANGED)
+    assert (record.job.state, record.job.started_s, record.job.ended_s, record.job.ended_at) == (
+        State.COMPLETE,
+        300.0,
+        400.0,
+        400.0,
+    )
+
+
+def test_what_a_stale_worker_writes_is_refused_and_changes_nothing(store: Store) -> None:
+    accept(store, new_job("a", "p/1"))
+    admit(store)
+    stale = begin(store, "a", "old", "w:1")
+    store.keep(stale, "w:1", [begun()])
+    mine = begin(store, "a", "new", "w:2")
+    assert mine.cut_off == 1
+    before = store.record("a"), store.events("a")
+    writes: tuple[Callable[[], None], ...] = (
+        lambda: store.keep(stale, "w:1", [item("p/1")]),
+        lambda: store.end(stale, State.FAILED, at=1.0, at_s=1.0),
+        lambda: store.put_back(stale, at=1.0, why="x", fix="", again_at=1.0),
+    )
+    for write in writes:
+        with pytest.raises(StaleError):
+            write()
+    assert (store.record("a"), store.events("a")) == before
+    end(store, mine)
+    with pytest.raises(StaleError):
+        end(store, mine)
+    assert store.begin(workflow_of(store, "a"), "third", worker="w", at=1.0, at_s=1.0) is None
+
+
+def test_a_revoked_run_writes_nothing_even_before_another_has_begun(store: Store) -> None:
+    accept(store, new_job("a", "p/1"))
+    admit(store)
+    stale = begin(store, "a")
+    store.revoke(workflow_of(store, "a"))
+    with pytest.raises(StaleError):
+        end(store, stale)
+    assert state(store, "a") == "running"
+
+
+def test_a_part_that_was_put_back_waits_and_keeps_its_names(store: Store) -> None:
+    accept(store, new_job("a", "p/1"), new_job("b", "p/1"))
+    admit(store)
+    work = begin(store, "a")
+    store.put_back(work, at=310.0, why="no route", fix="switch it on", again_at=320.0, is_agent_lost=True)
+    assert admit(store, at=319.0) == []
+    assert admit(store, at=321.0) == ["a"]
+    again = begin(store, "a", "second")
+    assert (again.attempt, again.agents_lost) == (2, 1)
+    assert workflow_of(store, "a").endswith(".2")
+    end(store, again)
+    assert admit(store, at=330.0) == ["b"]
+
+
+def test_work_that_nobody_runs_can_be_given_up_once(store: Store) -> None:
+    accept(store, new_job("a", "p/1"))
+    admit(store)
+    (left,) = store.unfinished()
+    assert (job_of(left.workflow_id), left.is_enqueued) == ("a", False)
+    store.enqueued(left.workflow_id)
+    assert store.unfinished()[0].is_enqueued
+    for _ in range(2):
+        store.give_up(left.workflow_id, "nobody runs it", "repeat it", at=1.0, at_s=1.0)
+    record = store.record("a")
+    assert record is not None
+    assert (record.job.state, record.parts[0].error) == (State.FAILED, "nobody runs it")
+    assert store.unfinished() == []
+
+
+# ---- cancelling
+
+
+def test_a_cancel_ends_what_waits_and_tells_what_runs(store: Store) -> None:
+    accept(store, new_job("a", "p/1"), new_job("b", "p/1"), new_job("c", "p/1"))
+    admit(store)
+    work = begin(store, "a")
+    store.cancel("a", Cancel.UNDO, by="bob", at=1.0, at_s=1.0)
+    store.cancel("b", Cancel.KEEP, by="bob", at=1.0, at_s=1.0)
+    assert (state(store, "a"), state(store, "b")) == ("running", "cancelled")
+    assert store.cancels(["a", "c"]) == {"a": Cancel.UNDO}
+    assert admit(store) == []  # not before the running one is over
+    store.end(work, State.CANCELLED, at=2.0, at_s=2.0, is_undone=True)
+    assert admit(store) == ["c"]
+    for job, why in (("b", "over: cancelled"), ("x", "no job")):
+        with pytest.raises(JobError, match=why):
+            store.cancel(job, Cancel.KEEP, by="bob", at=1.0, at_s=1.0)
+
+
+# ---- events
+
+
+def test_events_are_numbered_without_a_gap_whoever_writes_them(store: Store, where: str | Path) -> None:
+    accept(store, new_job("a", "p/1"))
+    admit(store)
+    work = begin(store, "a")
+    store.keep(work, "w", [begun()])
+    other = Store(where)
+
+    def write(mine: Store, name: str) -> None:
+        for number in range(20):
+            mine.keep(work, "w", [item(f"p/{name}{number}"), item(f"p/{name}{number}.2")])
+
+    threads = [threading.Thread(target=write, args=((store, other)[n % 2], f"t{n}-")) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    other.close()
+    events = store.events("a", most=10_000)
+    assert [event.number for event in events] == list(range(1, 3 + 8 * 40 + 1))
+    assert store.events("a", after=100, most=2) == events[100:102]
+    keys = [event.key for event in events if event.kind is Kind.ITEM]
+    for name in range(8):  # of each writer in its order
+        mine = [key for key in keys if key.startswith(f"p/t{name}-")]
+        assert mine == [f"p/t{name}-{n // 2}" + (".2" if n % 2 else "") for n in range(40)]
+
+
+# ---- workers, and the file
+
+
+def test_workers_say_that_they_live(store: Store) -> None:
+    row = WorkerRow(id="x", host="box", pid=12, labels=("rack1",), started_at=1.0)
+    for beat in (1, 2):
+        store.beat(WorkerRow(**{**vars(row), "beat": beat, "beat_at": float(beat)}))
+    (found,) = store.workers()
+    assert (found.name, found.labels, found.beat) == ("box:12", ("rack1",), 2)
+    store.worker_gone("x")
+    assert store.workers() == []
+
+
+def test_a_file_is_private_and_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    store = Store(tmp_path / "lunops.db")
+    accept(store, new_job("a", "p/1"))
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
     store.close()
+    with pytest.raises(SettingsError, match="the store cannot be used"):
+        Store(tmp_path / "nothing" / "lunops.db")
 
 
-def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "s.db")
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(SettingsError, match="a newer lunops wrote it"):
-        Store(tmp_path / "s.db")
+def test_what_is_no_store_of_ours_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("this is no database, and is longer than the header of one" * 20)
+    before = (tmp_path / "x.db").read_bytes()
+    with pytest.raises(SettingsError, match="not a database"):
+        Store(tmp_path / "x.db")
+    assert (tmp_path / "x.db").read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"this is no database at all, and long enough to look at" * 20, None])
-def test_what_is_no_store_is_refused_with_its_name(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "s.db"
-    if content is None:
-        path.mkdir()
-    else:
-        path.write_bytes(content)
-    with pytest.raises(SettingsError, match=r"s\.db"):
-        Store(path)
+@pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "postgresql://u:secret@h", "sqlite://", "x", "sqlite:///"])
+def test_an_address_that_is_none_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        checked_url(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_does_not_answer_is_said_without_its_password(postgres: Postgres) -> None:
+    url = postgres.create_database("away")
+    with pytest.raises(SettingsError) as caught:
+        Store(url.replace("/away", "/nothing"))
+    password = url.split(":")[2].split("@")[0]
+    assert password not in str(caught.value)
+    assert os.environ.get("PGPASSWORD", "") != password

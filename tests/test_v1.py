@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from lunops.jobs import Jobs
+from lunops.jobs import Jobs, Limits
 from lunops.model import Json
+from lunops.store import Filter
 from lunops.web.app import make_app
 from tests.service_support import Bench, Head, bench, clone, gone, request
 
@@ -33,7 +34,7 @@ class Api:
 
     @property
     def has_accepted_nothing(self) -> bool:
-        return not self.bench.store.unfinished() and not self.bench.engine.queued
+        return not self.bench.store.jobs(Filter()) and not self.bench.engine.queued
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_job_is_followed_from_pending_to_complete(api: Api) -> None:
     _, answer, _ = api("POST", "clone", {"clones": [clone("a"), clone("b", "p2")]})
     job = answer["job_id"]
     assert api("GET", f"clone_status/{job}")[1]["status"] == "pending"
-    api.bench.engine.run_all()
+    api.bench.run_all()
     code, done, _ = api("GET", f"clone_status/{job}")
     assert (code, done["status"], done["job_type"], done["num_requested"]) == (200, "complete", "create", 2)
     assert list(done) == [
@@ -76,7 +77,7 @@ def test_a_job_is_followed_from_pending_to_complete(api: Api) -> None:
 
 def test_the_body_of_a_delete_is_read(api: Api) -> None:
     _, answer, _ = api("DELETE", "clone", {"clones": [gone(deleteClones=True)]})
-    api.bench.engine.run_all()
+    api.bench.run_all()
     assert [task for _, task, _ in api.bench.head.ran] == ["01:lio_absent", "02:zfs_destroy"]
     assert api("GET", f"clone_status/{answer['job_id']}")[1]["job_type"] == "delete"
 
@@ -95,7 +96,7 @@ def test_the_body_of_a_delete_is_read(api: Api) -> None:
 )
 def test_clones_are_destroyed_only_when_asked(api: Api, flags: dict[str, Json], destroys: bool) -> None:
     assert api("DELETE", "clone", {"clones": [gone(**flags)]})[0] == 200
-    api.bench.engine.run_all()
+    api.bench.run_all()
     assert any(task == "02:zfs_destroy" for _, task, _ in api.bench.head.ran) is destroys
 
 
@@ -104,7 +105,7 @@ def test_a_delete_may_carry_what_the_create_did(api: Api) -> None:
 
 
 def first_task(api: Api) -> dict[str, Any]:
-    work = api.bench.store.work(api.bench.engine.queued[-1])
+    work = api.bench.store.begin(api.bench.engine.queued[-1], "token", worker="me", at=0.0, at_s=0.0)
     assert work is not None
     return dict(work.tasks[0].items[0].args)
 
@@ -118,7 +119,7 @@ def test_flags_are_true_false_1_and_0(api: Api, flag: Json, means: bool) -> None
 def test_iqns_are_lower_cased_and_an_initiator_named_twice_counts_once(api: Api) -> None:
     names = ["IQN.2024-01.org.Example:Boot", "iqn.2024-01.org.example:boot"]
     assert api("POST", "clone", {"clones": [clone(wwn="iqn.2024-01.ORG.example:N1", initiators=names)]})[0] == 200
-    work = api.bench.store.work(api.bench.engine.queued[-1])
+    work = api.bench.store.begin(api.bench.engine.queued[-1], "token", worker="me", at=0.0, at_s=0.0)
     assert work is not None
     text = json.dumps(dict(work.tasks[2].items[0].args))
     assert "iqn.2024-01.org.example:n1" in text
@@ -266,7 +267,7 @@ def test_a_job_can_be_repeated_as_a_new_job(api: Api) -> None:
     code, second, _ = api("POST", "clone_repeat", {"id": first["job_id"]})
     assert (code, second) == (200, {"status": "ok", "job_id": second["job_id"]})
     assert second["job_id"] != first["job_id"]
-    api.bench.engine.run_all()
+    api.bench.run_all()
     assert api("GET", f"clone_status/{second['job_id']}")[1]["status"] == "complete"
     assert len(api.bench.head.ran) == 6
 
@@ -310,11 +311,34 @@ def test_a_target_that_is_at_work_elsewhere_is_a_conflict(api: Api) -> None:
 def test_a_second_batch_on_the_same_names_waits_its_turn(api: Api) -> None:
     _, first, _ = api("POST", "clone", {"clones": [clone()]})
     _, second, _ = api("DELETE", "clone", {"clones": [gone(deleteClones=1)]})
-    assert [each.split("-", 1)[1] for each in api.bench.engine.queued] == [
-        f"{first['job_id']}-jbod-01",
-        f"{second['job_id']}-jbod-01",
-    ]
-    assert sorted(api.bench.engine.queued) == list(api.bench.engine.queued)
+    assert [each.split("-", 1)[1] for each in api.bench.engine.queued] == [f"{first['job_id']}-jbod-01"]
+    api.bench.engine.run_one()
+    api.bench.worker.admit()
+    assert [each.split("-", 1)[1] for each in api.bench.engine.queued] == [f"{second['job_id']}-jbod-01"]
+
+
+def test_too_many_jobs_are_refused_with_when_to_come_again(tmp_path: Path) -> None:
+    made = bench(tmp_path, limits=Limits(queue_max=2))
+    app = make_app(made.jobs, items_max=10, body_max_bytes=10_000)
+    for name in ("a", "b"):
+        assert request(app, "POST", "/lun/api/v1.0/clone", {"clones": [clone(name)]})[0] == 200
+    code, answer, headers = request(app, "POST", "/lun/api/v1.0/clone", {"clones": [clone("c")]})
+    assert (code, answer["status"], headers["Retry-After"]) == (429, "error", "60")
+    assert "2 jobs are not over yet" in answer["message"]
+    made.run_all()
+    assert request(app, "POST", "/lun/api/v1.0/clone", {"clones": [clone("c")]})[0] == 200
+
+
+def test_a_store_that_does_not_answer_is_said_and_nothing_is_taken(tmp_path: Path) -> None:
+    made = bench(tmp_path)
+    app = make_app(made.jobs, items_max=10, body_max_bytes=10_000)
+    with made.store.database.engine.connect() as other:
+        other.exec_driver_sql("DROP TABLE claims")
+        other.commit()
+    code, answer, headers = request(app, "POST", "/lun/api/v1.0/clone", {"clones": [clone()]})
+    assert (code, headers["Retry-After"]) == (503, "10")
+    assert "does not answer" in answer["message"]
+    assert made.store.jobs(Filter()) == []
 
 
 @pytest.mark.parametrize(

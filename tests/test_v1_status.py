@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lunops.model import Status
-from lunops.store_rows import ItemRow, JobRecord, JobRow, OutcomeRow, PartRow, RunRow, State, TaskRow
+from lunops.store.rows import ItemRow, JobRecord, JobRow, OutcomeRow, PartRow, RunRow, State, TaskRow
 from lunops.v1_status import reply
 
 CREATE = ("zfs_clone", "wait_for_device", "lio_target")

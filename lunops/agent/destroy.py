@@ -54,6 +54,19 @@ def run(work: Work, items: Sequence[Item]) -> None:
     if destroyed:
         with contextlib.suppress(ItemError):  # a record of what is not there is drift, and no harm
             records.forget(work, sorted(destroyed))
+    gone = [name for name in names if name not in found and "@" not in name]
+    if gone and not work.check:
+        with contextlib.suppress(ItemError):
+            _forget_gone(work, gone)
+
+
+def _forget_gone(work: Work, names: Sequence[str]) -> None:
+    """Take out what is still recorded of datasets that are not there: an agent died when it had destroyed them."""
+    over = (records.UNSHARED, records.DESTROYED)  # a record of what is wanted stays: who lost its volume must see it
+    recorded = records.Records(work.system)
+    wants = [(recorded.get(wwn) or {})["want"] for name in names for wwn in recorded.of_dataset(name)]
+    if any(want in over for want in wants):
+        records.forget(work, names, *over)
 
 
 def name_of(item: Item) -> str:

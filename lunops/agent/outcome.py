@@ -16,6 +16,17 @@ class ItemError(Exception):
         self.fix = fix
 
 
+class Busy(ItemError):
+    """Another run holds a name of the item: nothing of it was begun."""
+
+    def __init__(self, name: str, holder: str) -> None:
+        who = holder or "another process"
+        super().__init__(
+            "another run is at %s: %s" % (name, who),
+            "wait until that run is over, and run the same again; see that process on the head if it hangs",
+        )
+
+
 class Outcome:
     """What happened to one item, in the words of the protocol; filled in as the work goes on."""
 
@@ -26,6 +37,7 @@ class Outcome:
         self.rolled_back: List[str] = []
         self.left_behind: List[str] = []
         self.made: List[Any] = []  # what `undo` needs, see lunops.agent.undo
+        self.busy = False  # another run holds its name
         self.skipped = False
         self.unknown = False  # in check mode: what it would do cannot be told without doing it
         self.data: Any = None  # what a task that only looks has found, any JSON value
@@ -33,7 +45,7 @@ class Outcome:
     def fail(self, error: ItemError) -> Outcome:
         """Note the error; an earlier one is kept."""
         if not self.error:
-            self.error, self.fix = error.what, error.fix
+            self.error, self.fix, self.busy = error.what, error.fix, isinstance(error, Busy)
         return self
 
     @property
@@ -49,7 +61,7 @@ class Outcome:
 
     def event(self, *, check: bool = False) -> Dict[str, Any]:
         """Return the fields of an item event; in check mode nothing was made."""
-        fields = {
+        fields: Dict[str, Any] = {
             "status": self.status,
             "changes": self.changes,
             "error": self.error,
@@ -58,6 +70,8 @@ class Outcome:
             "left_behind": self.left_behind,
             "made": [] if self.error or check else self.made,
         }
+        if self.busy:
+            fields["busy"] = True
         if self.data is not None:
             fields["data"] = self.data
         return fields

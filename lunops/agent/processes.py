@@ -51,11 +51,11 @@ def holder_of(inode: int) -> str:
         fields = line.split()
         # "->" is one that waits
         if "FLOCK" in fields and "->" not in fields and fields[-3].rsplit(":", 1)[-1] == str(inode):
-            return _named(fields[-4])
+            return named(fields[-4])
     return ""
 
 
-def _named(pid: str) -> str:
+def named(pid: str | int) -> str:
     """Return `pid 12 (targetcli)`; the command is missing if the process ended and left the lock to a child."""
     try:
         with open("/proc/%s/cmdline" % pid, "rb") as file:

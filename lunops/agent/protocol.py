@@ -2,9 +2,13 @@
 
 Controller to agent:
     {"do": "task", "id": "01:zfs_clone", "module": "zfs_clone", "check": false, "forks": 4,
-     "items": [{"key": "…", "args": {…}}], "timeout_s": 600, "hang_s": 120, "run": "…"}
+     "items": [{"key": "…", "args": {…}}], "timeout_s": 600, "hang_s": 120, "run": "…",
+     "lock_wait_s": 60}                    how long to wait for names that another run holds
                                            run: whose work it is, see lunops.agent.runs; may be left out
     {"do": "undo", "id": "undo:01:zfs_clone", "items": [{"key": "…", "made": […]}], "hang_s": 120}
+    {"do": "at_work", "id": "…", "run": "…"}  who else on this head is at work for that run?
+    {"do": "alive", "quiet_s": 20}         the controller is; an agent that heard it once, and then nothing for so
+                                           long, cancels what runs, and ends: see lunops.agent.quiet
     {"do": "cancel"}                       ends the running task between two items
     {"do": "pipe", "id": "…", "side": "send|receive", "args": {…}, "stall_s": 120}
                                            be one end of a stream, see lunops.agent.pipe
@@ -15,9 +19,11 @@ Agent to controller:
     {"event": "task_started", "id": "…"}
     {"event": "item", "id": "…", "key": "…", "status": "ok|changed|skipped|failed|unknown", "changes": ["…"],
      "error": "…", "fix": "…", "rolled_back": ["…"], "left_behind": ["…"], "made": […], "seconds": 0.12,
+     "busy": true,                         another run held a name of it, and nothing of it was begun; else left out
      "data": …}                            what a task that only looks has found; left out where there is nothing
     {"event": "task_finished", "id": "…", "seconds": 1.2, "wait_s": 0.0,
      "error": "…", "fix": "…", "wedged": true}  the head is wedged: the task was refused, or hangs in the kernel
+    {"event": "at_work", "id": "…", "who": "pid 12 (…)"}   empty where nobody is
     {"event": "pipe_started", "id": "…"}   what follows, or is awaited, are frames
     {"event": "pipe_finished", "id": "…", "code": 0, "said": "…", "bytes": 12, "stalled": ""}
     {"event": "alive"}                     every ALIVE_S seconds while a task runs, so that silence means loss

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 
+from lunops.agent.run_files import FOLDER, file_of, prefix
 from lunops.agent.system import Locked
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
     from lunops.agent.system import System
 
-FOLDER = "/run/lock"
 _FILE = re.compile(r"lunops-run-[A-Za-z0-9_-]*\.(\d+)\.lock\Z")
-_LENGTH = 64  # of a run's mark in a file's name
 
 
 class Runs:
@@ -36,7 +35,7 @@ class Runs:
         if not run or run in self._known:
             return
         self._known.add(run)
-        path = "%s%d.lock" % (_prefix(run), os.getpid())
+        path = file_of(run, os.getpid())
         # Where it cannot be said (no such folder, a file that is held already) the work is still to be done.
         with contextlib.suppress(OSError, Locked):
             self._held.enter_context(self._system.lock(path, 0.0))
@@ -56,7 +55,7 @@ def at_work(system: System, run: str) -> str:
     """Return who works for the run, as `pid 12 (python3 …)`; the empty text if nobody does."""
     if not run:
         return ""
-    folder, start = _prefix(run).rsplit("/", 1)
+    folder, start = prefix(run).rsplit("/", 1)
     for name in system.listdir(folder):
         if not name.startswith(start):
             continue
@@ -88,7 +87,3 @@ def named_in(request: Dict[str, Any]) -> Set[str]:
         for item in request["items"]:
             runs |= {str(step[2]) for step in item["made"] if step[0] in ("clone", "parent", "perhaps")}
     return runs - {""}
-
-
-def _prefix(run: str) -> str:
-    return "%s/lunops-run-%s." % (FOLDER, re.sub(r"[^A-Za-z0-9_-]", "_", run)[:_LENGTH])

@@ -11,11 +11,13 @@ import threading
 import traceback
 
 from lunops.agent import wedged
-from lunops.agent.outcome import ItemError
+from lunops.agent.names import WAIT_S, Names
+from lunops.agent.outcome import Busy, ItemError, Outcome
 from lunops.agent.protocol import ALIVE_S, PROTOCOL
+from lunops.agent.quiet import Quiet
 from lunops.agent.registry import MODULES, load
 from lunops.agent.reports import Reports
-from lunops.agent.runs import Runs, named_in
+from lunops.agent.runs import Runs, at_work, named_in
 from lunops.agent.system import System
 from lunops.agent.watch import HANG_S, Watch, watched
 from lunops.agent.work import BUG, Item, Work
@@ -58,6 +60,8 @@ class Agent:
         self._stdout = stdout
         self._begin = begin or _in_a_thread
         self._runs = Runs(system)
+        self.names = Names(system)
+        self._quiet = Quiet(system, self.cancel, self._over_now)
         self._writing = threading.Lock()
         self._work: Work | None = None
         self._over = threading.Event()  # set when the present task has ended, or was given up
@@ -70,8 +74,12 @@ class Agent:
         try:
             for line in stdin:
                 request = json.loads(line)
-                if request["do"] == "pipe":
-                    if not self._pipe(request, stdin):
+                if request["do"] == "alive":
+                    self._quiet.heard(float(request["quiet_s"]))
+                elif request["do"] == "pipe":
+                    with self._quiet.suspended():
+                        goes_on = self._pipe(request, stdin)
+                    if not goes_on:
                         break
                 else:
                     self.take(request)
@@ -96,6 +104,7 @@ class Agent:
         self.cancel()
         self._over.wait()
         self._runs.release()
+        self.names.release()
 
     def send(self, **event: Any) -> None:
         """Write one event; a controller that is gone cancels what runs."""
@@ -123,14 +132,20 @@ class Agent:
         if request["do"] == "cancel":
             self.cancel()
             return
+        if request["do"] == "alive":
+            return  # an agent within its controller's process ends with it; `loop` is that of the others
         self._over.wait()  # one task at a time, in order
+        if request["do"] == "at_work":
+            self.send(event="at_work", id=request["id"], who=at_work(self._system, str(request["run"])))
+            return
         module = "undo" if request["do"] == "undo" else request["module"]
         if request["do"] not in ("task", "undo") or module not in MODULES:
             raise ValueError("unknown request %s %s" % (request["do"], module))
         items = [Item(item["key"], item if module == "undo" else item["args"]) for item in request["items"]]
         reports = Reports(self.send, request["id"], check=bool(request.get("check")))
         watch = Watch(self._system, float(request.get("hang_s", HANG_S)))
-        for run in () if request.get("check") else named_in(request):
+        runs = set() if request.get("check") else named_in(request)
+        for run in runs:
             self._runs.hold(run)
         work = Work(
             watched(self._system, watch),
@@ -141,7 +156,15 @@ class Agent:
         )
         self._work = work
         self._over = threading.Event()
-        self._begin(RunningTask(self, request["id"], module, work, items, reports, watch, self._over))
+
+        def busy() -> Dict[str, Busy]:
+            wait_s = float(request.get("lock_wait_s", WAIT_S))
+            return self.names.take(module, work, items, wait_s, sorted(runs), lambda: self.send(event="alive"))
+
+        self._begin(RunningTask(self, request["id"], module, work, items, reports, watch, self._over, busy))
+
+    def _over_now(self) -> threading.Event:
+        return self._over
 
     def _pipe(self, request: Dict[str, Any], stdin: BinaryIO) -> bool:
         """Be one end of a stream; return whether the protocol goes on after it."""
@@ -176,6 +199,7 @@ class RunningTask:
         reports: Reports,
         watch: Watch,
         over: threading.Event,
+        busy: Callable[[], Dict[str, Busy]],
     ) -> None:
         self._agent = agent
         self._name = name
@@ -185,6 +209,7 @@ class RunningTask:
         self._reports = reports
         self._watch = watch
         self._over = over
+        self._take_names = busy
         self._system = watch.system  # not the watched one, which does nothing for a task that was given up
         self._begun = self._system.monotonic()
         self._telling = threading.Lock()
@@ -200,7 +225,7 @@ class RunningTask:
             threading.Thread(target=self._attend, daemon=True).start()
         error = None
         try:
-            load(self._module)(self._work, self.items)
+            self._do()
         except ItemError as failure:
             error = failure
         except OSError as failure:
@@ -212,6 +237,19 @@ class RunningTask:
                 self._over.set()
             raise
         self._finish(error)
+
+    def _do(self) -> None:
+        """Do the items whose names are to be had."""
+        busy = self._take_names()
+        for item in self.items:
+            if item.key in busy:
+                if self._work.cancelled.is_set():
+                    self._work.skip(item)
+                else:
+                    self._work.report(item, Outcome().fail(busy[item.key]))
+        items = [item for item in self.items if item.key not in busy]
+        if items:
+            load(self._module)(self._work, items)
 
     def _finish(self, error: ItemError | None) -> None:
         seconds = self._system.monotonic() - self._begun

@@ -17,6 +17,7 @@ import subprocess
 import time
 
 from lunops.agent.files import Files
+from lunops.agent.name_locks import NameLocks
 from lunops.agent.network import Network
 from lunops.agent.piped import Piped
 from lunops.agent.processes import Processes, holder_of
@@ -227,6 +228,10 @@ class System(Files, Network, Processes):
             yield
         finally:
             os.close(handle)
+
+    def name_locks(self, path: str) -> NameLocks:
+        """Open the file of the locks on names; raises OSError where it cannot be made."""
+        return NameLocks(path)
 
     def monotonic(self) -> float:
         """Return seconds on a clock that only goes forward."""

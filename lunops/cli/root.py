@@ -11,7 +11,10 @@ import lunops
 from lunops.cli.completion import complete_playbook, completion_command
 from lunops.cli.config import config_command, use_defaults
 from lunops.cli.heads import in_inventory, on_heads, read_heads
+from lunops.cli.heads_group import heads
+from lunops.cli.jobs_group import jobs
 from lunops.cli.run_options import how_options, options, run_options, what_options
+from lunops.cli.store_group import store
 from lunops.cli.trust_command import trust_command
 from lunops.cli.vault_group import key_options, vault
 
@@ -31,6 +34,9 @@ def root(context: click.Context) -> None:
 
 
 root.add_command(vault)
+root.add_command(jobs)
+root.add_command(heads)
+root.add_command(store)
 root.add_command(trust_command)
 root.add_command(config_command)
 root.add_command(completion_command)
@@ -184,13 +190,28 @@ def doc(module: str | None, as_json: bool) -> int:
     return run(module, as_json=as_json)
 
 
+_CONFIG = click.option("--config", required=True, type=_FILE, help="The service's settings, a TOML file.")
+
+
 @root.command()
-@click.option("--config", required=True, type=_FILE, help="The service's settings, a TOML file.")
-def serve(config: Path) -> int:
+@_CONFIG
+@click.option("--no-worker", is_flag=True, help="Take jobs, and leave doing them to `lunops worker`.")
+def serve(config: Path, no_worker: bool) -> int:
     """Run the REST service."""
     from lunops.serve import serve as serve_forever
 
-    serve_forever(config)
+    serve_forever(config, has_worker=not no_worker)
+    return 0
+
+
+@root.command()
+@_CONFIG
+@click.option("--label", "labels", multiple=True, help="Only jobs on heads with this worker_label; may be repeated.")
+def worker(config: Path, labels: tuple[str, ...]) -> int:
+    """Do the jobs of a store, beside the service; any number of these, on any machine that reaches it."""
+    from lunops.serve import work
+
+    work(config, labels)
     return 0
 
 

@@ -21,6 +21,8 @@ class Timeouts:
     idle_s: float = 30.0  # without any word of the agent, `alive` included, while a task runs
     margin_s: float = 15.0  # on top of a task's own timeout
     undo_s: float = 600.0  # one undo
+    lock_wait_s: float = 60.0  # for names on the head that another run holds
+    quiet_s: float = 0.0  # without a word of this side, after which the agent ends; 0: it waits for ever
     close_s: float = 5.0  # for the agent to end by itself when its input ends
 
 

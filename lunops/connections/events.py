@@ -132,6 +132,7 @@ def read_item(event: Event) -> ItemResult:
             made=tuple(event.get("made") or ()),
             data=_with_lines(event.get("data")),
             seconds=float(event.get("seconds") or 0.0),
+            busy=bool(event.get("busy")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AgentError(f"the agent told an item's end in a wrong way: {shorten(json.dumps(event))}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 import time
 from collections import Counter
@@ -73,6 +74,10 @@ class Session:
             raise _placed(error, host.name) from None
         self.connect_s = time.monotonic() - began
         self._unaccounted_connect_s = self.connect_s
+        self._is_piping = False
+        self._closed = threading.Event()
+        if timeouts.quiet_s > 0 and self.hello.pid != os.getpid():  # an agent within this process ends with it
+            threading.Thread(target=self._say_alive, daemon=True).start()
 
     def run(
         self, task: Task, *, check: bool = False, on_item: Callable[[ItemResult], None] | None = None
@@ -92,6 +97,7 @@ class Session:
             "timeout_s": task.timeout_s,
             "hang_s": self._host.hang_s,
             "run": task.run,
+            "lock_wait_s": self._timeouts.lock_wait_s,
         }
         answer = self._ask(request, f"{task.id} {task.name}", task.timeout_s, on_item)
         error, fix = str(answer.finished.get("error") or ""), str(answer.finished.get("fix") or "")
@@ -128,6 +134,23 @@ class Session:
             raise kind(error, where=f"{self._host.name}, undo:{task_id}", fix=str(answer.finished.get("fix")))
         return answer.items
 
+    def at_work(self, run: str) -> str:
+        """Return who else on the head is at work for a run, as `pid 12 (…)`; the empty text if nobody is."""
+        where = f"{self._host.name}, at_work"
+        if self._broken:
+            raise UnreachableError(f"the session is of no more use: {self._broken}", where=where, fix="connect again")
+        try:
+            self._channel.send(_line({"do": "at_work", "id": "at_work", "run": run}))
+            deadline = time.monotonic() + self._timeouts.hello_s
+            while (event := self._next(deadline)).get("id") != "at_work":
+                if event["event"] == "error":
+                    raise AgentError(f"the agent could not take what it was sent: {event.get('what')}")
+            return str(event.get("who") or "")
+        except BaseException as error:
+            self._broken = str(error) or type(error).__name__
+            self._channel.close()
+            raise _placed(error, where) from None
+
     def pipe(self, side: str, args: Json, *, stall_s: float) -> Pipe:
         """Make the head one end of a stream: `send` or `receive`, with what `lunops.agent` builds its command from.
 
@@ -140,7 +163,9 @@ class Session:
         request = {"do": "pipe", "id": f"pipe:{side}", "side": side, "args": args, "stall_s": stall_s}
         try:
             self._channel.hold_little()
-            self._channel.send(_line(request))
+            with self._sending:
+                self._is_piping = True
+                self._channel.send(_line(request))
             is_source = side == "send"
             return Pipe(self._channel, str(request["id"]), is_source=is_source, start_s=self._timeouts.hello_s)
         except BaseException as error:
@@ -158,8 +183,22 @@ class Session:
 
     def close(self) -> None:
         """End the agent and the connection, bounded in time."""
+        self._closed.set()
         self._broken = self._broken or "it was closed"
         self._channel.close()
+
+    def _say_alive(self) -> None:
+        quiet_s = self._timeouts.quiet_s
+        while True:
+            with self._sending:
+                if self._broken:
+                    return
+                if not self._is_piping:
+                    # What is wrong with the channel is found by the thread that waits for the task.
+                    with contextlib.suppress(HeadError):
+                        self._channel.send(_line({"do": "alive", "quiet_s": quiet_s}))
+            if self._closed.wait(quiet_s / 4):
+                return
 
     def _ask(
         self,
@@ -176,6 +215,7 @@ class Session:
             raise RuntimeError(f"{where}: the session is at {self._running} and takes no second task beside it")
         try:
             with self._sending:
+                self._is_piping = False
                 self._running = str(request["id"])
                 begun = time.monotonic()
                 self._channel.send(_line(request))

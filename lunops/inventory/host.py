@@ -71,6 +71,8 @@ def build(name: str, groups: Sequence[str], layers: Sequence[Layer], folder: Pat
         delay_s=get("delay_ms", 0.0),
         sim_process=get("sim_process", False),
         hang_s=get("hang_s", 120.0),
+        jobs_at_once=get("jobs_at_once", None),
+        worker_label=get("worker_label", ""),
         groups=tuple(groups),
         variables={**variables, "pools": list(pools), "inventory_hostname": name, "group_names": list(groups)},
     )

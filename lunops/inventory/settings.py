@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from lunops.typed import typed
 from lunops.yaml_source import Vaulted
 
 CONNECTIONS: Final = ("ssh", "local", "sim")
+LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 _ANSIBLE_CONNECTIONS = {"smart": "ssh", "paramiko": "ssh", "paramiko_ssh": "ssh"}
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _NO_PASSWORD = (
@@ -156,6 +158,19 @@ def _seconds(value: Json) -> float:
     return float(seconds)
 
 
+def _number(value: Json) -> int:
+    if not (number := _digits(value, 1000)):
+        raise BadValueError(f"{value!r} is no number of jobs", fix="write a whole number from 1 to 1000")
+    return number
+
+
+def _label(value: Json) -> str:
+    text = _word(value)
+    if not LABEL.match(text):
+        raise BadValueError(f"{text!r} is no label", fix="write letters, digits and - _ . only, such as rack1")
+    return text
+
+
 def _milliseconds(value: Json) -> float:
     milliseconds = _digits(value, 99999)
     if not milliseconds and str(value) != "0":
@@ -219,6 +234,8 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "delay_ms": Setting(convert=_milliseconds),
     "sim_process": Setting(convert=_truth),
     "hang_s": Setting(convert=_seconds),
+    "jobs_at_once": Setting(convert=_number),
+    "worker_label": Setting(convert=_label, is_text=True),
 }
 CANONICAL: Final[Mapping[str, str]] = {
     alias: name for name, setting in SETTINGS.items() for alias in (name, *setting.aliases)

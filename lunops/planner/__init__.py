@@ -57,7 +57,9 @@ def plan_create(clones: Sequence[CloneRequest], inventory: Inventory, templates:
     return _plan("create", clones, inventory, templates, steps, run)
 
 
-def plan_delete(clones: Sequence[DeleteRequest], inventory: Inventory, templates: Templates | None = None) -> Plan:
+def plan_delete(
+    clones: Sequence[DeleteRequest], inventory: Inventory, templates: Templates | None = None, *, run: str = ""
+) -> Plan:
     """Return the plan that takes these LUNs away: per head, unshare, then destroy the clones that are to go.
 
     Raises `InputError` whose place is `clones[N]`, with every error of the batch.
@@ -69,7 +71,7 @@ def plan_delete(clones: Sequence[DeleteRequest], inventory: Inventory, templates
             [{"dataset": each.dst.name} if each.delete_clone else None for each in clones],
         ),
     }
-    return _plan("delete", clones, inventory, templates or Templates({}), steps, "")
+    return _plan("delete", clones, inventory, templates or Templates({}), steps, run)
 
 
 def _plan(

@@ -216,6 +216,11 @@ class SimulatedSystem(Contents, System):
         """Wait."""
         turn.sleep(seconds)
 
+    def name_locks(self, path: str) -> locks.NameLocks:  # type: ignore[override]  # its own file, the same methods
+        """Open the file of the locks on names."""
+        self._observe("lock", path)
+        return locks.NameLocks(self._locks)
+
     @contextlib.contextmanager
     def lock(self, path: str, timeout_s: float) -> Iterator[None]:
         """Hold an exclusive lock on the file while the block runs; it dies with the process."""

@@ -96,6 +96,7 @@ class InlineAgent:
             task.run(attended=False)
             self._system.forget()
         if self._system.is_dead:
+            self._agent.names.release()  # as a process's end does
             self._say(b"")
 
     def _end(self) -> None:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lunops.agent.system import Locked
@@ -47,6 +47,38 @@ def held(file: Path, path: str, timeout_s: float, holder: str) -> Iterator[None]
         yield
     finally:
         os.close(handle)
+
+
+class NameLocks:
+    """The names that one session on a simulated head holds, by one descriptor."""
+
+    def __init__(self, file: Path) -> None:
+        self._handle = os.open(file, _FLAGS, 0o600)
+
+    def take(self, name: str, runs: Sequence[str] = ()) -> bool:
+        """Take a name's lock if it is free; return whether it is this session's now."""
+        byte, words = _places("name " + name)
+        if not _take(self._handle, byte):
+            return False
+        said = "\n".join((myself(), *runs)).encode()
+        os.pwrite(self._handle, said[: _HOLDER_MOST - 1] + b"\0", words)
+        return True
+
+    def is_of(self, name: str, runs: Sequence[str]) -> bool:
+        """Return whether who has a name's lock took it for one of these runs."""
+        _, *theirs = self._words(name)
+        return bool(set(theirs) & set(runs))
+
+    def holder(self, name: str) -> str:
+        """Return who has a name's lock, or had it last."""
+        return self._words(name)[0]
+
+    def _words(self, name: str) -> list[str]:
+        return _words(self._handle, _places("name " + name)[1]).split("\n")
+
+    def close(self) -> None:
+        """Drop all of them."""
+        os.close(self._handle)
 
 
 def holder(file: Path, path: str) -> str:

@@ -97,6 +97,10 @@ class Machine:
         """Set what goes wrong from now on, in every process that works on this head."""
         self._state.set_faults(faults)
 
+    def met(self, fault: int = 0) -> int:
+        """Return how many operations one of the faults, by its place, has counted since they were set."""
+        return self._state.met(fault)
+
     def journal(self, after: int = 0) -> tuple[Change, ...]:
         """Return every change that was made to the head since the one numbered `after`, in order."""
         return self._state.journal(after)

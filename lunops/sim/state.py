@@ -249,6 +249,11 @@ class State:
             self.put("faults", faults.dump())
             self.do("delete from fault_counts")
 
+    def met(self, fault: int) -> int:
+        """Return how many operations a fault, by its place, has counted."""
+        row = self.one("select seen from fault_counts where fault = ?", fault)
+        return int(row[0]) if row else 0
+
     def put(self, key: str, value: Any) -> None:
         """Keep one value; call it while `changing`."""
         self.do("insert or replace into meta values (?, ?)", key, value)
@@ -282,8 +287,7 @@ class State:
         struck = None
         for index, fault in enumerate(self.faults().faults):
             if fault.fits(kind, what, changes=changes):
-                row = self.one("select seen from fault_counts where fault = ?", index)
-                seen = (row[0] if row else 0) + 1
+                seen = self.met(index) + 1
                 self.do("insert or replace into fault_counts values (?, ?)", index, seen)
                 if struck is None and fault.strikes(seen):
                     struck = fault

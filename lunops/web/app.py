@@ -13,14 +13,17 @@ from urllib.parse import urlsplit
 
 import bottle
 
-from lunops.errors import InputError, JobError, LunopsError
+from lunops.errors import InputError, JobError, LunopsError, QueueFullError, StoreError, StoreFullError
 from lunops.jobs import Jobs
 from lunops.model import Json
-from lunops.web import v1
+from lunops.web import events, v1
 from lunops.web.reply import Refusal, refused
 from lunops.web.v1_input import faults_of
 
 _log = logging.getLogger("lunops.web")
+_STORE_FULL = "the disk of the service's store is full: nothing was taken; send it again when there is room"
+_STORE_DOWN = "the service's store does not answer: nothing was taken; send it again"
+_STORE_RETRY_S = 10
 
 
 def make_app(jobs: Jobs, *, items_max: int, body_max_bytes: int) -> bottle.Bottle:
@@ -31,6 +34,7 @@ def make_app(jobs: Jobs, *, items_max: int, body_max_bytes: int) -> bottle.Bottl
     app.install(_Replies())
     app.default_error_handler = _error
     v1.add(app, jobs, items_max=items_max, body_max_bytes=body_max_bytes)
+    events.add(app, jobs, v1.job_id_of)
     return app
 
 
@@ -46,12 +50,21 @@ class _Replies:
         def answer(*args: Any, **kwargs: Any) -> bottle.HTTPResponse:
             try:
                 _refuse_other_sites(bottle.request)
-                return _json(HTTPStatus.OK, callback(*args, **kwargs))
+                said = callback(*args, **kwargs)
+                return said if isinstance(said, bottle.HTTPResponse) else _json(HTTPStatus.OK, said)
             except Refusal as refusal:
                 return _json(refusal.code, refusal.body)
             except InputError as error:
                 faults = [fault.to_json() for fault in faults_of(error)]
                 return _json(HTTPStatus.BAD_REQUEST, refused(error.what, faults))
+            except QueueFullError as error:
+                return _json(HTTPStatus.TOO_MANY_REQUESTS, refused(str(error)), retry_after_s=error.retry_after_s)
+            except StoreFullError as error:
+                _log.error("a request is refused: %s", error)
+                return _json(HTTPStatus.INSUFFICIENT_STORAGE, refused(_STORE_FULL), retry_after_s=_STORE_RETRY_S)
+            except StoreError as error:
+                _log.error("a request is refused: %s", error)
+                return _json(HTTPStatus.SERVICE_UNAVAILABLE, refused(_STORE_DOWN), retry_after_s=_STORE_RETRY_S)
             except JobError as error:
                 return _json(HTTPStatus.CONFLICT, refused(str(error)))
             except bottle.HTTPResponse:
@@ -62,8 +75,10 @@ class _Replies:
         return answer
 
 
-def _json(code: int, body: Json) -> bottle.HTTPResponse:
+def _json(code: int, body: Json, *, retry_after_s: int = 0) -> bottle.HTTPResponse:
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    if retry_after_s:
+        headers["Retry-After"] = str(retry_after_s)
     return bottle.HTTPResponse(json.dumps(body) + "\n", int(code), headers)
 
 

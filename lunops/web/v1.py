@@ -9,7 +9,7 @@ from typing import BinaryIO
 import bottle
 
 from lunops import v1_status
-from lunops.jobs import Jobs
+from lunops.jobs import Again, Jobs
 from lunops.model import Json
 from lunops.web import v1_input
 from lunops.web.front_client import ClientCertificate
@@ -25,14 +25,14 @@ def add(app: bottle.Bottle, jobs: Jobs, *, items_max: int, body_max_bytes: int) 
         # The raw body whatever its type: `curl -d` says it is a form, and bottle would parse it as one.
         return v1_input.read_json(_read_body(bottle.request, body_max_bytes))
 
-    def accept(kind: str, request: Json) -> dict[str, Json]:
+    def accept(kind: str, request: Json, again: Again | None = None) -> dict[str, Json]:
         client = _client(bottle.request)
         if kind == "create":
             clones = v1_input.create_requests(request, jobs.inventory, items_max)
-            job_id = jobs.create(clones, request=request, client=client)
+            job_id = jobs.create(clones, request=request, client=client, again=again)
         else:
             gone = v1_input.delete_requests(request, jobs.inventory, items_max)
-            job_id = jobs.delete(gone, request=request, client=client)
+            job_id = jobs.delete(gone, request=request, client=client, again=again)
         return {"status": "ok", "job_id": job_id}
 
     def create() -> Json:
@@ -42,7 +42,7 @@ def add(app: bottle.Bottle, jobs: Jobs, *, items_max: int, body_max_bytes: int) 
         return accept("delete", body())
 
     def status(job_id: str) -> Json:
-        known = jobs.record(_job_id(job_id))
+        known = jobs.record(job_id_of(job_id))
         if known is None:
             raise _no_such_job(job_id)
         record, now_s = known
@@ -50,10 +50,10 @@ def add(app: bottle.Bottle, jobs: Jobs, *, items_max: int, body_max_bytes: int) 
 
     def repeat() -> Json:
         job_id = v1_input.repeat_id(body())
-        known = jobs.request(_job_id(job_id))
+        known = jobs.request(job_id_of(job_id))
         if known is None:
             raise _no_such_job(job_id)
-        return accept(*known)
+        return accept(*known, Again(how="repeat", job_id=job_id_of(job_id)))
 
     def test() -> Json:
         return {"status": "ok", "message": "test"}
@@ -65,7 +65,7 @@ def add(app: bottle.Bottle, jobs: Jobs, *, items_max: int, body_max_bytes: int) 
     app.route(f"{_BASE}/clone_test", ["GET", "POST"], test)
 
 
-def _job_id(text: str) -> str:
+def job_id_of(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError:

@@ -265,6 +265,7 @@ class _Kept:
         self.undo = session.undo
         self.pipe = session.pipe
         self.wedged = session.wedged
+        self.at_work = session.at_work
         self.cancel = session.cancel
 
     def close(self) -> None:

@@ -117,7 +117,7 @@ def descendants(pid: int) -> list[int]:
     """Return the ids of all processes under one."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _parent(int(entry.name)) == pid:
+        if entry.name.isdigit() and parent(int(entry.name)) == pid:
             found += [int(entry.name), *descendants(int(entry.name))]
     return found
 
@@ -173,7 +173,8 @@ def ssh_agent(folder: Path, *keys: Path) -> Iterator[Path]:
         process.wait(10)
 
 
-def _parent(pid: int) -> int:
+def parent(pid: int) -> int:
+    """Return the id of a process's parent, 0 if there is no such process any more."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, ProcessLookupError):

@@ -1,0 +1,119 @@
+"""The names that a session works on: locked on the head before anything is changed, and until the session ends.
+
+A lock is a byte of one file, at the place that the name's digest says, so that a thousand names cost neither a
+thousand files nor a thousand descriptors. It dies with the process. Whoever waits, waits at the first name that is not
+free, in sorted order, and holds only those before it: so two tasks do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from lunops.agent.outcome import Busy
+from lunops.agent.protocol import ALIVE_S
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Sequence, Set
+
+    from lunops.agent.name_locks import NameLocks
+    from lunops.agent.system import System
+    from lunops.agent.work import Item, Work
+
+PATH = "/run/lock/lunops-names.lock"
+WAIT_S = 60.0
+_LOOK_S = 0.05
+# What changes datasets or targets. What only looks, and commands and files, are nobody's LUNs.
+_MODULES = frozenset(
+    (
+        "adopt", "lio_absent", "lio_fragment", "lio_target", "lun", "reconcile", "undo", "zfs_clone", "zfs_destroy",
+        "zfs_filesystem", "zfs_hold", "zfs_promote", "zfs_receive", "zfs_release", "zfs_rename", "zfs_resize",
+        "zfs_rollback", "zfs_set", "zfs_snapshot", "zfs_volume",
+    )
+)  # fmt: skip
+_ARGS = ("dataset", "dst", "wwn")  # what a module changes; not `src`, at which it only looks
+
+
+class Names:
+    """The names that this session holds."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._locks: NameLocks | None = None
+        self._held: Set[str] = set()
+
+    def take(
+        self,
+        module: str,
+        work: Work,
+        items: Sequence[Item],
+        wait_s: float,
+        runs: Sequence[str] = (),
+        waiting: Callable[[], None] = lambda: None,
+    ) -> Dict[str, Busy]:
+        """Take the names of a task's items; return, by item key, the errors of those whose names were not to be had.
+
+        A name that another session of one of these runs holds is to be had. `waiting` is called now and then. Nothing
+        is locked where the file cannot be made: the work is still to be done.
+        """
+        if module not in _MODULES or work.check:
+            return {}
+        wanted = {item.key: names_of(item) for item in items}
+        missing = sorted({name for names in wanted.values() for name in names} - self._held)
+        if not missing:
+            return {}
+        with contextlib.suppress(OSError):
+            self._locks = self._locks or self._system.name_locks(PATH)
+        if self._locks is None:
+            return {}
+        begun = self._system.monotonic()
+        busy = self._wait(self._locks, missing, work, begun + wait_s, runs, waiting)
+        work.wait_s += self._system.monotonic() - begun
+        if module == "undo":
+            return {}  # what is a run's own is taken back, whoever is at it
+        return {key: busy[name] for key, names in wanted.items() for name in sorted(names) if name in busy}
+
+    def release(self) -> None:
+        """Give up all of them."""
+        locks, self._locks = self._locks, None
+        self._held.clear()
+        if locks is not None:
+            locks.close()
+
+    def _wait(
+        self,
+        locks: NameLocks,
+        missing: Sequence[str],
+        work: Work,
+        until: float,
+        runs: Sequence[str],
+        waiting: Callable[[], None],
+    ) -> Dict[str, Busy]:
+        busy: Dict[str, Busy] = {}
+        said = self._system.monotonic()
+        for name in missing:
+            while not locks.take(name, runs):
+                if locks.is_of(name, runs):
+                    break
+                now = self._system.monotonic()
+                if now >= until or work.is_over():
+                    busy[name] = Busy(name, locks.holder(name))
+                    break
+                if now - said >= ALIVE_S:
+                    said = now
+                    waiting()
+                self._system.sleep(_LOOK_S)
+            else:
+                self._held.add(name)
+        return busy
+
+
+def names_of(item: Item) -> Set[str]:
+    """Return the datasets and the target that an item changes."""
+    names = {item.key}
+    waiting: List[Any] = [item.args]
+    while waiting:
+        args = waiting.pop()
+        names |= {str(args[name]) for name in _ARGS if isinstance(args.get(name), str) and args[name]}
+        waiting += [part for part in args.values() if isinstance(part, dict)]
+    return names

@@ -1,0 +1,240 @@
+"""The names that a session works on are its own until it ends, on the real system's locks and the simulated one's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lunops.agent.names import Names, names_of
+from lunops.agent.outcome import Busy
+from lunops.agent.system import System
+from lunops.agent.work import Item, Work
+from lunops.sim.head import SimulatedSystem
+from tests.service_support import wait_for
+
+_OTHER = """
+import sys, time
+from lunops.agent.name_locks import NameLocks
+locks = NameLocks(sys.argv[1])
+print(all(locks.take(name) for name in sys.argv[2:]), flush=True)
+time.sleep(60)
+"""
+
+
+class OnFile(System):
+    """The real system, but that its file of locks is the test's."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def name_locks(self, path: str) -> object:  # type: ignore[override]
+        assert path.startswith("/run/lock/")
+        return super().name_locks(str(self.file))
+
+
+def work(system: System, *, check: bool = False) -> Work:
+    return Work(system, lambda *_: None, check=check)
+
+
+def items(*keys: str) -> list[Item]:
+    return [Item(key, {"dst": key, "src": "p/golden@1"}) for key in keys]
+
+
+@pytest.fixture
+def systems(tmp_path: Path) -> Iterator[Callable[[], SimulatedSystem]]:
+    made: list[SimulatedSystem] = []
+
+    def make() -> SimulatedSystem:
+        made.append(SimulatedSystem(tmp_path / "h.sim", pools=["p"]))
+        return made[-1]
+
+    yield make
+    for system in made:
+        system.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _OTHER, str(tmp_path / "names"), "p/a", "p/c"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    yield process
+    process.kill()
+    process.wait(10)
+    process.stdout.close()
+
+
+def test_an_item_whose_name_another_process_holds_is_busy_and_says_who(
+    tmp_path: Path, other: subprocess.Popen[str]
+) -> None:
+    system = OnFile(tmp_path / "names")
+    names = Names(system)
+    busy = names.take("zfs_clone", work(system), items("p/a", "p/b"), 0.0)
+    assert list(busy) == ["p/a"]
+    assert isinstance(busy["p/a"], Busy)
+    assert f"pid {other.pid} (" in busy["p/a"].what
+    assert "another run is at p/a" in busy["p/a"].what
+    names.release()
+
+
+def test_the_names_of_a_process_that_is_killed_are_free_at_once(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+    system = OnFile(tmp_path / "names")
+    names = Names(system)
+    threading.Timer(0.3, lambda: os.kill(other.pid, signal.SIGKILL)).start()
+    assert names.take("zfs_destroy", work(system), items("p/a"), 30.0) == {}
+    names.release()
+
+
+def test_sessions_within_one_process_exclude_each_other_on_a_simulated_head(
+    systems: Callable[[], SimulatedSystem],
+) -> None:
+    one, two = systems(), systems()
+    mine, theirs = Names(one), Names(two)
+    assert mine.take("zfs_clone", work(one), items("p/a"), 0.0) == {}
+    assert mine.take("lio_target", work(one), items("p/a"), 0.0) == {}  # it is mine already
+    assert list(theirs.take("zfs_destroy", work(two), items("p/a", "p/b"), 0.0)) == ["p/a"]
+    mine.release()
+    assert theirs.take("zfs_destroy", work(two), items("p/a"), 0.0) == {}
+    theirs.release()
+
+
+def test_what_only_looks_is_nobodys_and_an_undo_is_never_refused(systems: Callable[[], SimulatedSystem]) -> None:
+    one, two = systems(), systems()
+    mine, theirs = Names(one), Names(two)
+    mine.take("zfs_clone", work(one), items("p/a"), 0.0)
+    assert theirs.take("zfs_list", work(two), items("p/a"), 0.0) == {}
+    assert theirs.take("command", work(two), items("p/a"), 0.0) == {}
+    assert theirs.take("zfs_destroy", work(two, check=True), items("p/a"), 0.0) == {}
+    assert theirs.take("undo", work(two), items("p/a"), 0.0) == {}
+    mine.release()
+    theirs.release()
+
+
+def test_another_session_of_the_same_run_may_have_its_names(systems: Callable[[], SimulatedSystem]) -> None:
+    one, two = systems(), systems()
+    mine, theirs = Names(one), Names(two)
+    mine.take("zfs_clone", work(one), items("p/a"), 0.0, ["run-1"])
+    assert theirs.take("zfs_destroy", work(two), items("p/a"), 0.0, ["run-1"]) == {}
+    assert list(theirs.take("zfs_destroy", work(two), items("p/a"), 0.0, ["run-2"])) == ["p/a"]
+    mine.release()
+    theirs.release()
+
+
+def test_who_waits_is_heard_of_meanwhile(systems: Callable[[], SimulatedSystem]) -> None:
+    one, two = systems(), systems()
+    mine, theirs = Names(one), Names(two)
+    mine.take("zfs_clone", work(one), items("p/a"), 0.0)
+    heard: list[bool] = []
+    theirs.take("zfs_clone", work(two), items("p/a"), 2.5, waiting=lambda: heard.append(True))
+    assert heard
+    mine.release()
+    theirs.release()
+
+
+def test_a_cancelled_task_waits_no_longer(systems: Callable[[], SimulatedSystem]) -> None:
+    one, two = systems(), systems()
+    mine, theirs = Names(one), Names(two)
+    mine.take("zfs_clone", work(one), items("p/a"), 0.0)
+    waiting = work(two)
+    threading.Timer(0.2, waiting.cancelled.set).start()
+    assert list(theirs.take("zfs_clone", waiting, items("p/a"), 3600.0)) == ["p/a"]
+    mine.release()
+    theirs.release()
+
+
+def test_two_that_want_the_same_names_in_another_order_both_get_them_in_turn(
+    systems: Callable[[], SimulatedSystem],
+) -> None:
+    names = [f"p/{number}" for number in range(20)]
+    refused: list[object] = []
+
+    def take(order: list[str]) -> None:
+        for _ in range(10):
+            system = systems()
+            mine = Names(system)
+            refused.append(mine.take("zfs_clone", work(system), items(*order), 60.0))
+            mine.release()
+
+    threads = [threading.Thread(target=take, args=(order,)) for order in (names, names[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert refused == [{}] * 20
+
+
+def test_the_names_of_an_item_are_what_it_changes_also_in_its_parts() -> None:
+    item = Item("p/a", {"clone": {"src": "p/g@1", "dst": "p/a"}, "target": {"wwn": "iqn.x:a", "dataset": "p/a"}})
+    assert names_of(item) == {"p/a", "iqn.x:a"}
+
+
+def test_where_the_file_cannot_be_made_the_work_is_done_all_the_same(tmp_path: Path) -> None:
+    system = OnFile(tmp_path / "nothing" / "names")
+    assert Names(system).take("zfs_clone", work(system), items("p/a"), 0.0) == {}
+
+
+_CONTROLLER = """
+import sys, time
+from pathlib import Path
+from lunops import inventory
+from lunops.connections import Timeouts, connect
+host = inventory.parse(sys.argv[1], Path("/nowhere/inventory")).hosts["h"]
+session = connect(host, timeouts=Timeouts(quiet_s=2.0))
+print(session.hello.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("connection", ["local", "sim"])
+def test_an_agent_whose_controller_is_stopped_ends_by_itself(tmp_path: Path, connection: str) -> None:
+    more = f" state={tmp_path}/h.sim sim_process=true" if connection == "sim" else ""
+    line = f"h connection={connection} pools=p{more}\n"
+    controller = subprocess.Popen([sys.executable, "-c", _CONTROLLER, line], stdout=subprocess.PIPE, text=True)
+    try:
+        assert controller.stdout is not None
+        agent = int(controller.stdout.readline())
+        controller.send_signal(signal.SIGSTOP)
+
+        def is_over() -> bool:
+            try:
+                state = Path(f"/proc/{agent}/stat").read_text().rpartition(")")[2].split()[0]
+            except FileNotFoundError:
+                return True
+            return state == "Z"  # its parent is stopped, and cannot hear of its end
+
+        wait_for(is_over)
+    finally:
+        controller.kill()
+        controller.wait(10)
+        controller.stdout.close()  # type: ignore[union-attr]
+
+
+def test_two_runs_of_one_lun_at_once_wait_for_each_other_and_end_well(tmp_path: Path) -> None:
+    (tmp_path / "inventory").write_text("h connection=sim pools=p state=h.sim\n")
+    (tmp_path / "play.yml").write_text(
+        "- hosts: all\n  tasks:\n    - lun: {src: p/images/golden@1, dst: p/a, wwn: 'iqn.2024-01.org.example:a',"
+        " initiators: ['iqn.2024-01.org.example:boot'], create_parent: true}\n    - shell: sleep 0.5\n"
+    )
+    head = SimulatedSystem(tmp_path / "h.sim", pools=["p"])
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "lunops", "run", str(tmp_path / "play.yml"), "-i", str(tmp_path / "inventory")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [run.communicate(timeout=90)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert sum(change.kind == "zfs clone" for change in head.journal()) == 1
+    head.close()

@@ -1,0 +1,150 @@
+"""A store of the first version becomes one of the present, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from lunops.errors import SettingsError
+from lunops.model import Item, Task
+from lunops.store import Store
+from lunops.store.accepting import TASKS
+from lunops.store.database import Database
+from lunops.store.migrate import migrate
+from lunops.store.rows import State
+from lunops.store.tables import VERSION, metadata
+from tests.store_support import admit, job_of, new_job, state
+
+_SCHEMA = Path(__file__).parent / "recorded" / "store_1.sql"
+_TASK = Task(id="01:zfs_clone", name="Make the clones", module="zfs_clone", items=(Item(key="p/1", args={}),))
+
+
+def old_store(file: Path) -> None:
+    """Make a store of version 1: a job that is over, one that runs, and two that wait on the same head."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(_SCHEMA.read_text())
+        rows = (("done", "complete", 1), ("runs", "running", 1), ("waits", "queued", 1), ("lost", "queued", 0))
+        for place, (name, is_now, enqueued) in enumerate(rows, 1):
+            over = 50.0 if is_now == "complete" else None
+            connection.execute(
+                "INSERT INTO jobs VALUES (?, ?, 'create', ?, 'CN=alice', ?, 1, 1000, 10, 20, ?)",
+                (place, name, json.dumps({"clones": [name]}), is_now, over),
+            )
+            connection.execute(
+                "INSERT INTO parts VALUES (?, 'h1', ?, ?, ?, ?, '', '')",
+                (name, f"{place:012d}-{name}-h1", TASKS.dump_json((_TASK,)).decode(), is_now, enqueued),
+            )
+            connection.execute("INSERT INTO items VALUES (?, 0, 'h1', ?, ?, 0)", (name, f"p/{name}", f"iqn:{name}"))
+            connection.execute("INSERT INTO tasks VALUES (?, 'h1', '01:zfs_clone', 0, 'zfs_clone', 1)", (name,))
+        connection.execute("INSERT INTO runs VALUES ('done', 'h1', '01:zfs_clone', 'zfs_clone', 1, 20, 30, 30)")
+        connection.execute(
+            "INSERT INTO outcomes VALUES"
+            " ('done', 'h1', '01:zfs_clone', 'zfs_clone', 'p/done', 'changed', '[]', '', '', '[]', 0.5)"
+        )
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+
+
+def test_what_was_kept_can_be_read_and_what_was_unfinished_goes_on_in_its_order(tmp_path: Path) -> None:
+    old_store(tmp_path / "a.db")
+    store = Store(tmp_path / "a.db")
+    record = store.record("done")
+    assert record is not None
+    assert (record.job.state, record.job.ended_at) == (State.COMPLETE, 1040)
+    assert (len(record.runs), len(record.outcomes)) == (1, 1)
+    assert store.request("done") == ("create", {"clones": ["done"]})
+    order = []
+    for _ in range(3):
+        (job,) = admit(store)  # one after the other, as that version did
+        order.append(job)
+        (each,) = store.unfinished()
+        assert each.workflow_id.endswith(".2")  # the engine does not take it for what it was
+        work = store.begin(each.workflow_id, "token", worker="w", at=1.0, at_s=1.0)
+        assert work is not None
+        assert work.tasks == (_TASK,)
+        store.end(work, State.COMPLETE, at=2.0, at_s=2.0)
+    assert order == ["runs", "waits", "lost"]
+    store.accept(new_job("next", "p/9"), accepted_at=1.0, accepted_s=1.0)
+    assert admit(store) == ["next"]
+    assert job_of(store.unfinished()[0].workflow_id) == "next"
+    assert state(store, "next") == "queued"
+    store.close()
+
+
+def shape(file: Path) -> dict[str, object]:
+    """Return the tables, columns, keys and indexes of a store."""
+    engine = sa.create_engine(f"sqlite:///{file}")
+    look = sa.inspect(engine)
+    found: dict[str, object] = {}
+    for table in sorted(look.get_table_names()):
+        columns = [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in look.get_columns(table)]
+        indexes = sorted((i["name"] or "", tuple(i["column_names"])) for i in look.get_indexes(table))
+        keys = [(tuple(k["constrained_columns"]), k["referred_table"]) for k in look.get_foreign_keys(table)]
+        found[table] = (columns, look.get_pk_constraint(table)["constrained_columns"], indexes, keys)
+    engine.dispose()
+    return found
+
+
+def test_it_is_then_as_a_new_one(tmp_path: Path) -> None:
+    old_store(tmp_path / "old.db")
+    for name in ("old.db", "new.db"):
+        Store(tmp_path / name).close()
+    assert set(shape(tmp_path / "new.db")) - {"sqlite_sequence"} == set(metadata.tables)
+    assert shape(tmp_path / "old.db") == shape(tmp_path / "new.db")
+
+
+def test_a_store_of_a_newer_version_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.db")
+    with store.database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE schema_version SET version = {VERSION + 1}")
+    store.close()
+    before = shape(tmp_path / "a.db")
+    with pytest.raises(SettingsError, match="a newer lunops wrote it"):
+        Store(tmp_path / "a.db")
+    assert shape(tmp_path / "a.db") == before
+
+
+def _open(file: Path) -> None:
+    Store(file).close()
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_several_processes_may_open_it_for_the_first_time_at_once(tmp_path: Path, is_old: bool) -> None:
+    if is_old:
+        old_store(tmp_path / "a.db")
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_open, args=(tmp_path / "a.db",)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    Store(tmp_path / "a.db").close()
+
+
+def test_a_change_that_is_cut_off_leaves_the_old_version_whole(tmp_path: Path) -> None:
+    old_store(tmp_path / "a.db")
+    before = shape(tmp_path / "a.db")
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    statements = []
+
+    def cut(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        statements.append(statement)
+        if statement.startswith("DROP TABLE old_jobs"):  # the last but one
+            raise KeyboardInterrupt
+
+    sa.event.listen(database.engine, "before_cursor_execute", cut)
+    with pytest.raises(KeyboardInterrupt):
+        migrate(database)
+    database.close()
+    assert len(statements) > 20
+    assert shape(tmp_path / "a.db") == before
+    store = Store(tmp_path / "a.db")
+    assert state(store, "done") == "complete"
+    store.close()

@@ -1,0 +1,96 @@
+"""How long the store is does not matter to its queries: none of them reads a whole table of the history."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from lunops.store import Filter, Store
+from lunops.store.rows import Cancel, State
+from tests.bench_store import fill
+from tests.store_support import accept, admit, begin, begun, end, ended, item, new_job, workflow_of
+
+_HISTORY = ("jobs", "parts", "items", "tasks", "runs", "outcomes", "events")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    made = Store(tmp_path_factory.mktemp("plans") / "lunops.db")
+    fill(made, 300)
+    with made.database.write() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    yield made
+    made.close()
+
+
+@contextmanager
+def scans(store: Store) -> Iterator[list[str]]:
+    """Gather, of the statements of the block, the steps of SQLite's plans that read a whole table."""
+    found: list[str] = []
+
+    def look(connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, *more: Any) -> None:
+        if statement.lstrip().upper().startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
+            raw = connection.connection.cursor()
+            raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters[0] if more[-1] else parameters)
+            for row in raw.fetchall():
+                table = re.match(r"SCAN (\w+)", row[3])
+                if table and table[1] in _HISTORY and "USING" not in row[3]:
+                    found.append(f"{row[3]}: {statement[:200]}")
+
+    sa.event.listen(store.database.engine, "before_cursor_execute", look)
+    try:
+        yield found
+    finally:
+        sa.event.remove(store.database.engine, "before_cursor_execute", look)
+
+
+def test_the_look_finds_a_scan(store: Store) -> None:
+    with scans(store) as found, store.database.read() as connection:
+        connection.exec_driver_sql("SELECT * FROM jobs WHERE request = 'x'").all()
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Filter(most=10),
+        Filter(client="CN=client7", most=10),
+        Filter(states=(State.FAILED,), most=10),
+        Filter(states=(State.QUEUED, State.RUNNING)),
+        Filter(head="h7", most=10),
+        Filter(before=100, most=10),
+    ],
+    ids=str,
+)
+def test_lists_are_read_along_an_index(store: Store, wanted: Filter) -> None:
+    with scans(store) as found:
+        store.jobs(wanted)
+    # The latest of all need no index: they are the end of the table itself.
+    allowed = wanted in (Filter(most=10),)
+    assert found == [] or allowed, found
+
+
+def test_nothing_in_the_life_of_a_job_reads_a_whole_table(store: Store) -> None:
+    with scans(store) as found:
+        accept(store, new_job("a", "q/1", "q/2", shared=["q/golden"]), new_job("b", "q/1"), new_job("c", "q/2"))
+        store.accept(new_job("d", "q/9"), accepted_at=1.0, accepted_s=1.0, most=100, most_of_client=50)
+        admit(store)
+        store.unfinished()
+        store.enqueued(workflow_of(store, "a"))
+        work = begin(store, "a")
+        store.keep(work, "w", [begun(), item("q/1"), ended("q/1")])
+        store.events("a", after=2)
+        store.cancels(["a"])
+        store.put_back(work, at=1.0, why="x", fix="", again_at=1.0)
+        admit(store)
+        end(store, begin(store, "a"))
+        store.cancel("c", Cancel.KEEP, by="x", at=1.0, at_s=1.0)
+        store.record("a")
+        store.request("a")
+        store.remove_old(before_at=5.0, keep_jobs=0)
+    assert found == [], "\n".join(found)
