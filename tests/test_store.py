@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from lunops.errors import JobError, QueueFullError, SettingsError
 from lunops.model import Status
-from lunops.store import Filter, StaleError, Store
+from lunops.store import Filter, StaleError, Store, accepting
 from lunops.store.database import checked_url
 from lunops.store.heads import BACK_OFF_S
-from lunops.store.rows import Cancel, Kind, State
+from lunops.store.rows import Cancel, Kind, NewPart, State
 from lunops.store.workers import WorkerRow
 from tests.store_support import (
     TASK,
@@ -91,6 +96,60 @@ def test_a_list_is_the_latest_first_and_filtered(store: Store) -> None:
     assert ids(Filter(before=store.jobs(Filter())[1].place)) == ["a"]
 
 
+def test_a_list_of_several_states_is_as_one_and_a_late_one_does_not_trust_one_clock(store: Store) -> None:
+    for number, at in enumerate((1000.0, 9000.0, 8000.0, 8500.0)):  # the second by a clock that was ahead
+        accept(store, new_job(f"j{number}", f"p/{number}"), at=at)
+    admit(store)
+    end(store, begin(store, "j1"))
+    end(store, begin(store, "j2"), State.FAILED)
+
+    def ids(wanted: Filter) -> list[str]:
+        return [job.id for job in store.jobs(wanted)]
+
+    assert ids(Filter(states=tuple(State))) == ["j3", "j2", "j1", "j0"]
+    assert ids(Filter(states=(State.COMPLETE, State.FAILED))) == ["j2", "j1"]
+    assert ids(Filter(states=(State.COMPLETE, State.QUEUED), most=2)) == ["j3", "j1"]
+    assert ids(Filter(since_at=8500.0)) == ["j3", "j1"]
+    assert ids(Filter(since_at=8500.0, states=(State.COMPLETE, State.CANCELLED))) == ["j1"]
+
+
+def test_jobs_are_found_by_the_beginning_of_their_ids(store: Store) -> None:
+    accept(store, *[new_job(name, f"p/{name}") for name in ("ab1", "ab2", "ac", "b", "a")])
+    assert store.ids_like("a") == ["a", "ab1", "ab2", "ac"]
+    assert store.ids_like("ab") == ["ab1", "ab2"]
+    assert store.ids_like("a%") == []
+
+
+def test_names_are_in_the_order_of_their_bytes_whatever_the_locale_of_the_database(postgres: Postgres) -> None:
+    url = postgres.create_database("locale")
+    with psycopg.connect(url.replace("/locale", "/postgres"), autocommit=True) as connection:
+        connection.execute("DROP DATABASE locale WITH (FORCE)")
+        connection.execute(
+            "CREATE DATABASE locale TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8'"
+        )
+    task = new_job("x").parts[0].tasks
+    parts = tuple(NewPart(head=head, tasks=task) for head in ("a_1", "a1", "B-1", "a-1"))
+    with closing(Store(url)) as store:
+        accept(store, replace(new_job("job", "p/1"), parts=parts))
+        record = store.record("job")
+        assert record is not None
+        assert [part.head for part in record.parts] == ["B-1", "a-1", "a1", "a_1"]
+        assert store.ids_like("jo") == ["job"]
+
+
+def test_when_to_come_again_follows_from_how_quick_jobs_are(store: Store) -> None:
+    accept(store, *[new_job(f"j{number}", f"p/{number}") for number in range(30)])
+    admit(store, limit=10)
+    for number in range(10):  # all at 400: ten in the second until 401
+        end(store, begin(store, f"j{number}"))
+    with pytest.raises(QueueFullError) as caught:
+        store.accept(new_job("more", "p/more"), accepted_at=402.0, accepted_s=402.0, most=20)
+    assert caught.value.retry_after_s == 1
+    with pytest.raises(QueueFullError) as caught:
+        store.accept(new_job("more", "p/more"), accepted_at=1400.0, accepted_s=1400.0, most=20)
+    assert caught.value.retry_after_s == 100  # one in twenty of those that wait, at ten in 1000 s
+
+
 def test_too_many_jobs_are_refused_with_when_to_come_again_and_leave_nothing(store: Store) -> None:
     accept(store, new_job("a", "p/1"), new_job("b", "p/2", client="CN=bob"))
     with pytest.raises(QueueFullError) as caught:
@@ -161,6 +220,33 @@ def test_clients_take_turns_and_priorities_go_first_but_never_before_equal_names
     assert order == ["top", "b1", "a1", "late", "b2", "a2", "a3"]
 
 
+def test_clients_take_turns_on_each_head_for_itself(store: Store) -> None:
+    accept(store, *[new_job(f"{head}a{n}", f"{head}/a{n}", head=head) for head in ("h1", "h2") for n in range(2)])
+    accept(store, new_job("h1b", "h1/b", client="CN=bob"), new_job("h2b", "h2/b", head="h2", client="CN=bob"))
+    order = []
+    for turn in range(3):
+        order += admit(store, limit=1)
+        if turn == 0:
+            store.drain("h2", at=1.0, by="x")  # its turns stay as they are
+        for each in store.unfinished():
+            end(store, begin(store, job_of(each.workflow_id)))
+    store.resume("h2")
+    order += admit(store, limit=1)
+    assert order == ["h1a0", "h2a0", "h1b", "h1a1", "h2b"]
+
+
+def test_however_many_wait_for_a_head_that_takes_none_those_for_others_go(store: Store) -> None:
+    store.drain("h1", at=1.0, by="bob")
+    with store.database.write(is_alone=True) as connection:  # in one transaction, since they are so many
+        for number in range(2100):
+            accepting.accept(connection, new_job(f"j{number}", f"p/{number}"), accepted_at=1.0, accepted_s=1.0)
+    accept(store, *[new_job(f"e{number}", f"q/{number}", head="h2") for number in range(3)])
+    accept(store, new_job("top", "q/9", head="h2", priority=1))
+    assert admit(store, limit=3) == ["top", "e0", "e1"]
+    store.resume("h1")
+    assert admit(store, limit=3) == ["j0", "j1", "j2"]
+
+
 def test_a_drained_head_and_one_that_was_not_reached_begin_nothing_for_their_time(store: Store) -> None:
     accept(store, *[new_job(name, f"p/{name}") for name in "abc"])
     store.drain("h1", at=1.0, by="bob", why="disks")
@@ -204,6 +290,57 @@ def test_two_processes_at_the_gate_let_nothing_through_twice(store: Store, where
         through += left
     other.close()
     assert sorted(through) == sorted(f"j{number}" for number in range(40))
+
+
+_GATE = """
+import sys
+from lunops.store import Room, Store
+from lunops.store.rows import State
+store = Store(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+empty = 0
+while empty < 20:  # the other one may have all that there is room for
+    admitted = store.admit(lambda head: Room(limit=3), at=200.0, at_s=200.0)
+    empty = 0 if admitted else empty + 1
+    for each in admitted:
+        work = store.begin(each.workflow_id, sys.argv[2], worker="w", at=1.0, at_s=1.0)
+        store.end(work, State.COMPLETE, at=2.0, at_s=2.0)
+        print(each.workflow_id, flush=True)
+store.close()
+"""
+
+
+def test_two_processes_share_the_work_and_do_none_of_it_twice(store: Store, where: str | Path) -> None:
+    accept(store, *[new_job(f"j{number}", f"p/{number // 2}") for number in range(40)])
+    url = where if isinstance(where, str) else f"sqlite:///{where}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _GATE, url, token], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for token in ("one", "two")
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        done = [job_of(line) for process in processes for line in process.communicate(timeout=60)[0].split()]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted(done) == sorted(f"j{number}" for number in range(40))
+    assert store.check() == []
+    for number in range(20):  # of one name: the first was over before the second began
+        first, second = (store.record(f"j{2 * number + n}") for n in range(2))
+        assert first is not None
+        assert second is not None
+        assert first.job.state == second.job.state == State.COMPLETE
 
 
 # ---- parts and their tokens
@@ -310,6 +447,16 @@ def test_a_cancel_ends_what_waits_and_tells_what_runs(store: Store) -> None:
     for job, why in (("b", "over: cancelled"), ("x", "no job")):
         with pytest.raises(JobError, match=why):
             store.cancel(job, Cancel.KEEP, by="bob", at=1.0, at_s=1.0)
+
+
+def test_a_cancel_ends_what_was_let_through_and_not_begun(store: Store) -> None:
+    accept(store, new_job("a", "p/1"), new_job("b", "p/1"))
+    assert admit(store) == ["a"]
+    store.cancel("a", Cancel.KEEP, by="bob", at=1.0, at_s=1.0)
+    assert state(store, "a") == "cancelled"
+    assert store.begin(workflow_of(store, "a"), "late", worker="w", at=2.0, at_s=2.0) is None
+    assert admit(store) == ["b"]
+    assert store.check() == []
 
 
 # ---- events

@@ -17,8 +17,6 @@ from lunops.store.rows import State
 from lunops.store.tables import jobs, parts, turns, waits
 from lunops.store.writing import PART_IS_UNFINISHED
 
-_LOOKED_AT = 2000  # waiting parts in one look, the oldest first: what is behind them has a later turn anyway
-
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
@@ -50,10 +48,9 @@ def admit(connection: sa.Connection, room: Callable[[str], Room], *, at: float, 
 
     `at` is the wall clock's time, by which heads that could not be reached are left alone for a while.
     """
-    waiting = _waiting(connection, at)
-    if not waiting:
+    names = set(connection.execute(sa.select(parts.c.head).distinct().where(*_waits_for_room(at))).scalars())
+    if not names:
         return []
-    names = {row.head for row in waiting}
     counted = (
         sa.select(parts.c.head, sa.func.count().label("number"))
         .where(PART_IS_UNFINISHED, parts.c.admitted_s.is_not(None), parts.c.head.in_(names))
@@ -61,14 +58,18 @@ def admit(connection: sa.Connection, room: Callable[[str], Room], *, at: float, 
     )
     busy = {row.head: row.number for row in connection.execute(counted)}
     states = all_heads(connection)
+    free = {head: _free(room(head).limit, busy.get(head, 0), states.get(head), at) for head in names}
+    free = {head: number for head, number in free.items() if number > 0}
+    if not free:
+        return []
+    waiting = _first_of_each(connection, at, free)
     served: dict[tuple[str, str], int] = {
-        (row.head, row.client): row.turn for row in connection.execute(sa.select(turns).where(turns.c.head.in_(names)))
+        (row.head, row.client): row.turn for row in connection.execute(sa.select(turns).where(turns.c.head.in_(free)))
     }
     admitted = []
-    for head in sorted(names):
-        free = _free(room(head).limit, busy.get(head, 0), states.get(head), at)
+    for head in sorted(free):
         candidates = [row for row in waiting if row.head == head]
-        for row in _in_turn(candidates, free, served):
+        for row in _in_turn(candidates, free[head], served):
             label = room(head).label
             connection.execute(
                 sa.update(parts)
@@ -80,22 +81,43 @@ def admit(connection: sa.Connection, room: Callable[[str], Room], *, at: float, 
     return admitted
 
 
-def _waiting(connection: sa.Connection, at: float, most: int = _LOOKED_AT) -> list[_Waiting]:
-    """Return the parts that wait for nothing but room, in the order of acceptance."""
+def _waits_for_room(at: float) -> tuple[sa.ColumnElement[bool] | sa.TextClause, ...]:
+    """Return what holds of a part that waits for nothing but room."""
     blocked = sa.exists().where(waits.c.job_id == parts.c.job_id, waits.c.head == parts.c.head)
-    found = (
-        sa.select(parts.c.job_id, parts.c.head, parts.c.workflow_id, jobs.c.priority, jobs.c.client)
-        .join(jobs, jobs.c.id == parts.c.job_id)
-        .where(
-            PART_IS_UNFINISHED,
-            parts.c.state == State.QUEUED,
-            parts.c.admitted_s.is_(None),
-            parts.c.not_before_at <= at,
-            ~blocked,
-        )
-        .order_by(parts.c.place, parts.c.head)
-        .limit(most)
+    return (
+        PART_IS_UNFINISHED,
+        parts.c.state == State.QUEUED,
+        parts.c.admitted_s.is_(None),
+        parts.c.not_before_at <= at,
+        ~blocked,
     )
+
+
+def _first_of_each(connection: sa.Connection, at: float, free: Mapping[str, int]) -> list[_Waiting]:
+    """Return the parts for these heads that may be chosen, in the order of acceptance.
+
+    Those are the first of each client on each head, as many as the head could take: however many wait for a head that
+    takes none, or however many one client has sent, all others are seen.
+    """
+    place = sa.func.row_number().over(
+        partition_by=(parts.c.head, jobs.c.client), order_by=(jobs.c.priority.desc(), parts.c.place)
+    )
+    ranked = (
+        sa.select(
+            parts.c.job_id,
+            parts.c.head,
+            parts.c.workflow_id,
+            jobs.c.priority,
+            jobs.c.client,
+            parts.c.place,
+            place.label("rank"),
+        )
+        .join(jobs, jobs.c.id == parts.c.job_id)
+        .where(*_waits_for_room(at), parts.c.head.in_(free))
+        .subquery()
+    )
+    wanted = [ranked.c[name] for name in _Waiting.__dataclass_fields__]
+    found = sa.select(*wanted).where(ranked.c.rank <= max(free.values())).order_by(ranked.c.place)
     return [_Waiting(**row) for row in connection.execute(found).mappings()]
 
 
@@ -135,4 +157,4 @@ def _serve(connection: sa.Connection, head: str, client: str, served: dict[tuple
 
 def has_waiting(connection: sa.Connection, *, at: float) -> bool:
     """Return whether any part waits at the gate for nothing but room."""
-    return bool(_waiting(connection, at, 1))
+    return connection.execute(sa.select(parts.c.head).where(*_waits_for_room(at)).limit(1)).first() is not None
