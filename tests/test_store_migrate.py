@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -15,11 +18,10 @@ from lunops.errors import SettingsError
 from lunops.model import Item, Task
 from lunops.store import Store
 from lunops.store.accepting import TASKS
-from lunops.store.database import Database
-from lunops.store.migrate import migrate
 from lunops.store.rows import State
 from lunops.store.tables import VERSION, metadata
 from tests.store_support import admit, job_of, new_job, state
+from tests.support.postgres import Postgres
 
 _SCHEMA = Path(__file__).parent / "recorded" / "store_1.sql"
 _TASK = Task(id="01:zfs_clone", name="Make the clones", module="zfs_clone", items=(Item(key="p/1", args={}),))
@@ -110,41 +112,82 @@ def test_a_store_of_a_newer_version_is_refused_and_stays_as_it_is(tmp_path: Path
     assert shape(tmp_path / "a.db") == before
 
 
-def _open(file: Path) -> None:
-    Store(file).close()
+def _open(where: str) -> None:
+    Store(where).close()
 
 
-@pytest.mark.parametrize("is_old", [True, False])
-def test_several_processes_may_open_it_for_the_first_time_at_once(tmp_path: Path, is_old: bool) -> None:
-    if is_old:
+@pytest.mark.parametrize("kind", ["old file", "new file", "new database"])
+def test_several_processes_may_open_it_for_the_first_time_at_once(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    where = f"sqlite:///{tmp_path}/a.db"
+    if kind == "old file":
         old_store(tmp_path / "a.db")
+    if kind == "new database":
+        server: Postgres = request.getfixturevalue("postgres")
+        where = server.create_database("new")
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_open, args=(tmp_path / "a.db",)) for _ in range(3)]
+    processes = [context.Process(target=_open, args=(where,)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    Store(tmp_path / "a.db").close()
+    with closing(Store(where)) as store:
+        assert store.check() == []
 
 
-def test_a_change_that_is_cut_off_leaves_the_old_version_whole(tmp_path: Path) -> None:
-    old_store(tmp_path / "a.db")
-    before = shape(tmp_path / "a.db")
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
-    statements = []
+_CUT = """
+import os, signal, sys
+import sqlalchemy as sa
+from lunops.store.database import Database
+from lunops.store.migrate import migrate
 
-    def cut(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        statements.append(statement)
-        if statement.startswith("DROP TABLE old_jobs"):  # the last but one
-            raise KeyboardInterrupt
+database = Database(sys.argv[1])
+left = int(sys.argv[2])
 
-    sa.event.listen(database.engine, "before_cursor_execute", cut)
-    with pytest.raises(KeyboardInterrupt):
-        migrate(database)
-    database.close()
-    assert len(statements) > 20
-    assert shape(tmp_path / "a.db") == before
-    store = Store(tmp_path / "a.db")
+def count(*_):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def statement(connection, cursor, text, *more):
+    if text.lstrip().split()[0] not in ("SELECT", "PRAGMA", "BEGIN"):
+        count()
+
+sa.event.listen(database.engine, "before_cursor_execute", statement)
+sa.event.listen(database.engine, "commit", count)
+migrate(database)
+database.close()
+print(int(sys.argv[2]) - left)
+"""
+
+
+def cut(file: Path, at: int) -> subprocess.CompletedProcess[str]:
+    """Change the store in another process, which is killed before this write; 0: in none."""
+    words = [sys.executable, "-c", _CUT, f"sqlite:///{file}", str(at)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_process_that_is_killed_in_the_middle_of_the_change_leaves_the_old_version_whole(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    old_store(file)
+    before = shape(file)
+    old_store(tmp_path / "whole.db")
+    done = cut(tmp_path / "whole.db", 0)
+    assert done.stderr == ""
+    writes = int(done.stdout)
+    assert writes > 50
+    # The first, one in the middle, and the last ones: the end of the old tables, and the commit.
+    for at in (1, writes // 2, writes - 1, writes):
+        assert cut(file, at).returncode == -signal.SIGKILL, at
+        assert shape(file) == before, at
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+            assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (4,)
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    store = Store(file)
+    assert store.check() == []
     assert state(store, "done") == "complete"
     store.close()
