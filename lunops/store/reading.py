@@ -23,7 +23,7 @@ from lunops.store.rows import (
     TaskRow,
 )
 from lunops.store.tables import events, items, jobs, outcomes, parts, runs, tasks, waits
-from lunops.store.writing import JOB_IS_UNFINISHED, PART_IS_UNFINISHED
+from lunops.store.writing import JOB_IS_UNFINISHED, PART_IS_UNFINISHED, UNFINISHED
 
 _FEW = 500  # jobs
 _JOB = [jobs.c[name] for name in JobRow.__dataclass_fields__]
@@ -117,9 +117,11 @@ def listing(connection: sa.Connection, wanted: Filter) -> list[JobRow]:
 
 def unfinished_number(connection: sa.Connection, client: str = "") -> int:
     """Return how many jobs are not over, of one client or of all."""
-    found = sa.select(sa.func.count()).select_from(jobs).where(JOB_IS_UNFINISHED)
+    found = sa.select(sa.func.count()).select_from(jobs)
     if client:
-        found = found.where(jobs.c.client == client)
+        found = found.where(jobs.c.client == client, jobs.c.state.in_([str(state) for state in UNFINISHED]))
+    else:
+        found = found.where(JOB_IS_UNFINISHED)
     return int(connection.execute(found).scalar_one())
 
 

@@ -91,7 +91,7 @@ parts = Table(
     Index(
         "parts_unfinished",
         # What the gate asks of all that waits, so that it need not look at the rows.
-        *("head", "place", "state", "admitted_s", "not_before_at"),
+        *("head", "state", "admitted_s", "not_before_at", "place"),
         sqlite_where=_UNFINISHED,
         postgresql_where=_UNFINISHED,
     ),
