@@ -119,6 +119,7 @@ class Subject:
         self._accepted: list[str] = []
         self._begun: list[Work] = []
         self._ended = itertools.count()
+        self._room = itertools.count(2)  # beside the job at work, one more each time
         accept(store, new_job("working", "p/working"))
         admit(store)
         self._work: Work = begin(store, "working")
@@ -145,7 +146,7 @@ class Subject:
             "status of a job": lambda: store.record("working"),
             "events of a job": lambda: store.events("working", most=50),
             "accept": self._accept,
-            "admit": lambda: admit(store, limit=10_000),
+            "admit one of them": lambda: admit(store, limit=next(self._room)),
             "begin": lambda: self._begun.append(begin(store, self._accepted[len(self._begun)])),
             "end": lambda: end(store, self._begun[-1 - next(self._ended)]),
             "keep one item": lambda: store.keep(self._work, "w", [self._item()]),
@@ -187,7 +188,8 @@ class Subject:
 
     def _accept(self) -> None:
         name = f"new{len(self._accepted)}"
-        accept(self.store, new_job(name, *[f"q/{name}-{n}" for n in range(4)], shared=["q/golden"]))
+        new = new_job(name, *[f"q/{name}-{n}" for n in range(4)], shared=["q/golden"])
+        self.store.accept(new, accepted_at=100.0, accepted_s=100.0, most=10_000, most_of_client=5_000)
         self._accepted.append(name)
 
 
