@@ -32,6 +32,7 @@ class Recorder:
         self._adding = threading.Lock()
         self._writing = threading.Lock()
         self._is_behind = False
+        self._written = 0
         self.is_stale = False
 
     # ---- what a head's run tells
@@ -80,7 +81,7 @@ class Recorder:
             if not notes or self.is_stale:
                 return True
             try:
-                self._store.keep(self._work, self._worker, notes)
+                self._store.keep(self._work, self._worker, notes, after=self._written)
             except StaleError:
                 self.is_stale = True
             except StoreError as error:
@@ -90,6 +91,7 @@ class Recorder:
                 return False
             else:
                 self._is_behind = False
+                self._written += len(notes)
                 with self._adding:
                     del self._notes[: len(notes)]
                 return True

@@ -2,7 +2,8 @@
 
 Times are given by the caller: `at` by the wall clock, `at_s` on its steady clock. Every method may be called from
 any thread, is one transaction, and several processes may have the store open. `StoreError` means that the store
-cannot be used at this moment, and that nothing was done.
+cannot be used at this moment, and that nothing was done; or, if a database vanished in the moment of the commit, that
+it is not known whether all of it was done, or nothing.
 """
 
 from __future__ import annotations
@@ -153,10 +154,13 @@ class Store:
         with self.database.write() as connection:
             parts.revoke(connection, workflow_id)
 
-    def keep(self, work: Work, worker: str, notes: Sequence[Note]) -> None:
-        """Write what happened. Raises StaleError if the part is another worker's by now."""
+    def keep(self, work: Work, worker: str, notes: Sequence[Note], *, after: int | None = None) -> None:
+        """Write what happened. Raises StaleError if the part is another worker's by now.
+
+        `after`: how many notes of this run were written before, so that none is written twice.
+        """
         with self.database.write(is_durable=False) as connection:
-            keeping.keep(connection, work, worker, notes)
+            keeping.keep(connection, work, worker, notes, after=after)
 
     def put_back(
         self, work: Work, *, at: float, why: str, fix: str, again_at: float, is_agent_lost: bool = False

@@ -60,7 +60,8 @@ class Database:
     def write(self, *, is_durable: bool = True, is_alone: bool = False) -> Iterator[sa.Connection]:
         """Do all of it or nothing. `is_alone`: no other such transaction, of any process, is under way meanwhile.
 
-        Raises StoreError, or StoreFullError, if it cannot be done now; nothing was done then.
+        Raises StoreError, or StoreFullError, if it cannot be done now. Nothing was done then, unless a database
+        vanished in the moment of the commit: all of it was done, perhaps.
         """
         with self._writing, _translated(self.shown), self.engine.connect() as connection:
             if self.is_sqlite:
@@ -125,7 +126,7 @@ def unusable(where: str, error: Exception) -> SettingsError:
     return SettingsError(
         f"the store cannot be used: {said}",
         where=where,
-        fix="name a file in a folder that may be written, or a database that answers",
+        fix="name a file in a folder that may be written and has room, or a database that answers",
     )
 
 

@@ -89,9 +89,26 @@ _OUTCOMES = sa.text(
 )
 
 
-def keep(connection: sa.Connection, work: Work, worker: str, notes: Sequence[Note]) -> None:
-    """Write the notes, in their order. Raises StaleError if the part is another worker's now."""
-    check_token(connection, work)
+_KEPT = sa.text(
+    "INSERT INTO kept (job_id, head, token, notes) VALUES (:job_id, :head, :token, :notes)"
+    " ON CONFLICT (job_id, head) DO UPDATE SET token = excluded.token, notes = excluded.notes"
+)
+
+
+def keep(connection: sa.Connection, work: Work, worker: str, notes: Sequence[Note], *, after: int | None) -> None:
+    """Write the notes, in their order. Raises StaleError if the part is another worker's now.
+
+    `after`: how many notes of this run are written, as far as the caller knows. A database that vanishes in the
+    moment of a commit leaves it open whether that was done: what was written nevertheless is left out.
+    """
+    written = check_token(connection, work)
+    if after is not None:
+        total = after + len(notes)
+        notes = notes[max(0, written - after) :]
+        if not notes:
+            return
+        of = {"job_id": work.job_id, "head": work.head, "token": work.token, "notes": total}
+        connection.execute(_KEPT, of)
     rows: dict[tuple[str, str], dict[str, Json]] = {}
     events: list[NewEvent] = []
     for note in notes:

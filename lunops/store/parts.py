@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from lunops.model import Json, Task
 from lunops.store.accepting import TASKS, workflow_id
 from lunops.store.rows import Kind, NewEvent, State
-from lunops.store.tables import jobs, parts, runs
+from lunops.store.tables import jobs, kept, parts, runs
 from lunops.store.writing import PART_IS_UNFINISHED, UNFINISHED, add_events, end_part
 
 
@@ -99,15 +99,22 @@ def revoke(connection: sa.Connection, id: str) -> None:
     connection.execute(sa.update(parts).where(parts.c.workflow_id == id).values(token=""))
 
 
-def check_token(connection: sa.Connection, work: Work) -> None:
-    """Lock the part's row; raises StaleError if the part is not this token's any more."""
-    token = connection.execute(
-        sa.select(parts.c.token)
+def check_token(connection: sa.Connection, work: Work) -> int:
+    """Lock the part's row, and return how many notes of its run are written.
+
+    Raises StaleError if the part is not this token's any more.
+    """
+    notes = sa.select(kept.c.notes).where(
+        kept.c.job_id == work.job_id, kept.c.head == work.head, kept.c.token == work.token
+    )
+    row = connection.execute(
+        sa.select(parts.c.token, notes.scalar_subquery().label("notes"))
         .where(parts.c.job_id == work.job_id, parts.c.head == work.head, parts.c.state == State.RUNNING)
-        .with_for_update()
-    ).scalar_one_or_none()
-    if token != work.token:
+        .with_for_update(of=parts)
+    ).first()
+    if row is None or row.token != work.token:
         raise StaleError
+    return row.notes or 0
 
 
 def put_back(

@@ -203,6 +203,17 @@ events = Table(
     sqlite_with_rowid=False,
 )
 
+kept = Table(
+    "kept",
+    metadata,
+    Column("job_id", _TEXT, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("head", _TEXT, primary_key=True),
+    Column("token", _TEXT, nullable=False),
+    Column("notes", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many notes of a part's present run are written: a table of its own, since it changes with each writing."""
+
 heads = Table(
     "heads",
     metadata,

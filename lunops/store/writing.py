@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from lunops.store.rows import Kind, NewEvent, State
-from lunops.store.tables import claims, events, jobs, parts, waits
+from lunops.store.tables import claims, events, jobs, kept, parts, waits
 
 UNFINISHED = (State.QUEUED, State.RUNNING)
 # In words, not as parameters: only then a database sees that its index of what is unfinished will do.
@@ -67,6 +67,7 @@ def end_part(
     connection.execute(sa.delete(claims).where(claims.c.job_id == job_id, claims.c.head == head))
     connection.execute(sa.delete(waits).where(waits.c.for_job == job_id, waits.c.head == head))
     connection.execute(sa.delete(waits).where(waits.c.job_id == job_id, waits.c.head == head))
+    connection.execute(sa.delete(kept).where(kept.c.job_id == job_id, kept.c.head == head))
     said = {"state": str(state), **({"error": error, "fix": fix} if error else {})}
     add_events(connection, job_id, [NewEvent(kind=Kind.ENDED, at=at, head=head, data=said)])
     _end_job(connection, job_id, at=at, at_s=at_s)
