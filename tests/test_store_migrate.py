@@ -9,16 +9,17 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from lunops.errors import SettingsError
+from lunops.errors import JobError, SettingsError
 from lunops.model import Item, Task
 from lunops.store import Store
 from lunops.store.accepting import TASKS
-from lunops.store.rows import State
+from lunops.store.rows import Claim, State
 from lunops.store.tables import VERSION, metadata
 from tests.store_support import admit, job_of, new_job, state
 from tests.support.postgres import Postgres
@@ -191,3 +192,15 @@ def test_a_process_that_is_killed_in_the_middle_of_the_change_leaves_the_old_ver
     assert store.check() == []
     assert state(store, "done") == "complete"
     store.close()
+
+
+def test_names_of_unfinished_work_are_kept_from_jobs_that_come_after_the_change(tmp_path: Path) -> None:
+    old_store(tmp_path / "a.db")
+    with closing(Store(tmp_path / "a.db")) as store:
+        for name, touched in (("same", "p/waits"), ("free", "p/free")):
+            store.accept(new_job(name, touched), accepted_at=1.0, accepted_s=1.0)
+        moved = replace(new_job("moved", head="h2"), claims=(Claim(head="h2", name="target iqn:lost"),))
+        with pytest.raises(JobError, match=r"'iqn:lost' is at work on another head, h1"):
+            store.accept(moved, accepted_at=1.0, accepted_s=1.0)
+        assert admit(store) == ["runs", "free"]
+        assert {each.job_id: each.waits_for for each in store.queue()}["same"] == ("waits",)
