@@ -27,15 +27,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from lunops.engine_pace import QUICK_S, Pace
+from lunops.engine_place import SCHEMA
 from lunops.job_engine import LeaveError, Progress, Work
 from lunops.model import Json
 
 PLAN_FORMAT = "1"
 """The version of what is kept for unfinished work. Change it only with a way to run the old: work of another
 version stays queued for ever (DBOS would take a hash of our code, and so strand every job at each upgrade)."""
-
-SCHEMA = "lunops_engine"
-"""In PostgreSQL, where it shares the database with the store."""
 
 _QUEUE = "parts"
 _WORKFLOW = "lunops.part"

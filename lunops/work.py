@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
-
 from lunops.engine import Engine
+from lunops.engine_place import engine_url
 from lunops.jobs import Outside, Pacing, Worker
 from lunops.lives import DatabaseLives, FileLives
 from lunops.settings import Settings
@@ -22,15 +21,8 @@ class Work:
         """Nothing runs yet."""
         self._stop_s = settings.stop_s
         self.labels = settings.labels
-        url = store.database.url
-        lives: FileLives | DatabaseLives
-        if store.database.is_sqlite:
-            file = Path(str(url.database))
-            file = file.with_name(f"{file.stem}-engine{file.suffix}")
-            lives = FileLives(file.with_name(file.name + ".lives"))
-            url = make_url(f"sqlite:///{file.resolve()}")
-        else:
-            lives = DatabaseLives(url)
+        url = engine_url(store.database)
+        lives = FileLives(Path(f"{url.database}.lives")) if store.database.is_sqlite else DatabaseLives(url)
         labels = settings.labels or ("",)
         self._worker = Worker(
             store,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -211,13 +212,20 @@ def test_an_import_says_what_becomes_of_unfinished_jobs_and_is_all_or_nothing(wo
     (tmp_path / "torn.jsonl").write_text(text[: len(text) // 2])
     said = lunops(other, "store", "import", str(tmp_path / "torn.jsonl"), code=8)
     assert "this is not what `lunops store export` writes" in said
-    assert "1 jobs are not over" in lunops(other, "store", "import", str(tmp_path / "jobs.jsonl"), code=8)
+    assert "1 job is not over" in lunops(other, "store", "import", str(tmp_path / "jobs.jsonl"), code=8)
+    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe")
+    said = lunops(other, "store", "import", str(tmp_path / "binary.jsonl"), code=8)
+    assert f"where: {tmp_path / 'binary.jsonl'}: after line 0" in said
     lunops(other, "store", "import", str(tmp_path / "jobs.jsonl"), "--unfinished", "run")
     service = other.serve()
     try:
         assert service.wait(job)["status"] == "complete"
     finally:
         service.kill()
+    # The file once more, beside an engine that has done its job: it would not do it again.
+    (tmp_path / "other" / "lunops.db").unlink()
+    said = lunops(other, "store", "import", str(tmp_path / "jobs.jsonl"), "--unfinished", "run", code=8)
+    assert f"take it away: rm {tmp_path}/other/lunops-engine.db*" in said
     third = World(tmp_path / "third")
     lunops(third, "store", "import", str(tmp_path / "jobs.jsonl"), "--unfinished", "fail")
     assert third.record(job).job.state is State.FAILED
@@ -240,7 +248,7 @@ def test_old_jobs_are_removed_as_the_settings_say(world: World, service: Service
     world.set_up(keep_days=3)
     assert "removed 0 jobs" in lunops(world, "store", "vacuum")
     world.set_up(keep_days=1)
-    assert "removed 1 jobs" in lunops(world, "store", "vacuum")
+    assert "removed 1 job\n" in lunops(world, "store", "vacuum")
 
 
 def test_a_damaged_store_is_told_with_the_job(world: World, service: Service) -> None:
@@ -257,7 +265,29 @@ def test_a_damaged_store_is_told_with_the_job(world: World, service: Service) ->
     assert f"the events of a job are not numbered 1, 2, 3 …: job {job}" in said
 
 
-def test_a_store_that_is_not_there_is_said(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    assert "there is no store" in lunops(world, "jobs", "list", code=8)
-    assert not (tmp_path / "lunops.db").exists()
+def test_a_store_that_is_not_there_is_said_and_not_made(world: World) -> None:
+    for words in (("jobs", "list"), ("heads", "list"), ("store", "check"), ("store", "export"), ("store", "vacuum")):
+        assert "there is no store at" in lunops(world, *words, code=8)
+    assert not (world.folder / "lunops.db").exists()
+
+
+def test_a_backup_is_for_its_owner_only_and_one_that_fails_leaves_the_former(world: World, tmp_path: Path) -> None:
+    Store(world.store).close()
+    file = tmp_path / "backup.jsonl"
+    file.write_text("the former")
+    spoiled = tmp_path / "backup.jsonl.part"
+    spoiled.mkdir()
+    assert "the export cannot be written" in lunops(world, "store", "export", str(file), code=1)
+    assert file.read_text() == "the former"
+    spoiled.rmdir()
+    assert "wrote 2 lines" in lunops(world, "store", "export", str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.jsonl"]
+
+
+def test_a_store_is_looked_after_also_while_its_inventory_is_wrong(world: World, service: Service) -> None:
+    service.wait(service.create(clone("a", createParent=True)))
+    (world.folder / "inventory").write_text("[")
+    assert "is well" in lunops(world, "store", "check")
+    assert len(json.loads(lunops(world, "jobs", "list", "--json"))) == 1
+    assert "inventory" in lunops(world, "heads", "list", code=8)

@@ -32,7 +32,7 @@ OUTER_LAYERS = (
     "connections",
     "relay_stream relay_tasks relay",
     "doctor head_run runner play",
-    "store lives job_engine engine_pace engine",
+    "store lives job_engine engine_pace engine_place engine",
     "jobs",
     "work service_parts v1_status web",
     "serve",

@@ -11,9 +11,10 @@ from lunops import inventory, v1_status
 from lunops.errors import JobError, StoreError
 from lunops.inventory import Inventory
 from lunops.job_engine import LeaveError
-from lunops.jobs import Again, Limits
+from lunops.jobs import Again, Limits, Pacing
 from lunops.jobs.part_run import Bounds
 from lunops.model import Host, Json, Task
+from lunops.store import Filter
 from lunops.store.rows import Cancel, Kind, State
 from lunops.web.v1_input import create_requests, delete_requests
 from tests.service_support import Bench, Head, bench, clone, gone
@@ -312,3 +313,17 @@ def test_clients_take_turns_on_a_head_and_a_higher_priority_goes_first(tmp_path:
     made.run_all()
     order = [keys[0].removeprefix("p1/nodes/") for _, task, keys in made.head.ran if task == "01:zfs_clone"]
     assert order == ["a1", "c1", "b1", "a2", "a3"]
+
+
+def test_a_worker_removes_jobs_that_are_over_as_its_settings_say(tmp_path: Path) -> None:
+    made = bench(tmp_path, pacing=Pacing(forget_s=0, keep_days=2, keep_jobs=3))
+    jobs = [create(made, clone(f"n{number}")) for number in range(4)]
+    made.run_all()
+    waits = create(made, clone("late"))
+    made.worker.sweep()
+    assert [job.id for job in made.store.jobs(Filter())] == [waits, *reversed(jobs[1:])]
+    made.head.clock.now_s += 2 * 86400 + 60
+    made.worker.sweep()
+    assert [job.id for job in made.store.jobs(Filter())] == [waits]
+    made.run_all()
+    assert state(made, waits) == "complete"

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,7 +47,14 @@ class Access:
 
     settings: Settings
     store: Store
-    jobs: Jobs
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """What accepts and cancels jobs; it needs the inventory, which looking at jobs does not. Raises InputError."""
+        from lunops.jobs import Jobs
+        from lunops.service_parts import LiveInventory, limits, outside
+
+        return Jobs(self.store, outside(LiveInventory(self.settings.inventory)), limits=limits(self.settings))
 
     @property
     def inventory(self) -> Inventory:
@@ -68,21 +76,20 @@ class Access:
 def opened(config: Path, *, may_be_new: bool = False) -> Iterator[Access]:
     """Open the store that the settings name, which is there unless it may be new. Raises SettingsError."""
     from lunops import settings as settings_files
-    from lunops.jobs import Jobs
-    from lunops.service_parts import LiveInventory, limits, outside
     from lunops.store import Store
     from lunops.store.database import checked_url
+    from lunops.store.migrate import is_there
 
     settings = settings_files.read(config)
-    url = checked_url(settings.store)
-    if not may_be_new and url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+    settings_files.check_store(settings, config)
+    if not may_be_new and not is_there(settings.store):
+        shown = checked_url(settings.store).render_as_string(hide_password=True)
         raise SettingsError(
-            f"there is no store {url.database}", where=f"{config}: store", fix="start the service, which makes it"
+            f"there is no store at {shown}", where=f"{config}: store", fix="start the service, which makes it"
         )
     store = Store(settings.store)
     try:
-        jobs = Jobs(store, outside(LiveInventory(settings.inventory)), limits=limits(settings))
-        yield Access(settings=settings, store=store, jobs=jobs)
+        yield Access(settings=settings, store=store)
     finally:
         store.close()
 

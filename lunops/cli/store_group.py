@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lunops.cli.service import opened, service_option
+from lunops.cli.service import Access, opened, service_option
+from lunops.errors import InputError, LunopsError
+
+if TYPE_CHECKING:
+    from lunops.store import Store
 
 
 @click.group()
@@ -22,10 +28,9 @@ def check_command(config: Path) -> int:
     """Look whether the store is consistent; the service may run meanwhile. Exit code 2 if it is not."""
     with opened(config) as access:
         wrong = access.store.check()
-        for line in wrong:
-            click.echo(line)
+        for finding in wrong:
+            click.echo(f"{finding.what}\n  to mend it: {finding.fix}")
         if wrong:
-            click.echo("to mend it: go back to a backup (lunops store import), and report this", err=True)
             return 2
         click.echo(f"{access.store.database.shown} is well")
     return 0
@@ -36,11 +41,13 @@ def check_command(config: Path) -> int:
 def vacuum_command(config: Path) -> int:
     """Remove jobs by the settings keep_days and keep_jobs, and give the room back to the disk."""
     with opened(config) as access:
+        before = access.store.size_bytes()
         keep_s = access.settings.keep_days * 86400
         before_at = time.time() - keep_s if keep_s else None
         removed = access.store.remove_old(before_at=before_at, keep_jobs=access.settings.keep_jobs)
+        click.echo(f"removed {removed} job{'' if removed == 1 else 's'}")
         access.store.vacuum()
-        click.echo(f"removed {removed} jobs")
+        click.echo(f"{access.store.database.shown}: {_mebibytes(before)}, now {_mebibytes(access.store.size_bytes())}")
     return 0
 
 
@@ -54,13 +61,11 @@ def export_command(config: Path, file: Path) -> int:
             for line in access.store.export():
                 sys.stdout.write(line + "\n")
             return 0
-        part = file.with_name(file.name + ".part")  # a backup that was cut off does not look like one
-        number = 0
-        with part.open("w", encoding="utf-8") as out:
-            for number, line in enumerate(access.store.export(), 1):  # noqa: B007 - the last one is told
-                out.write(line + "\n")
-        part.chmod(0o600)
-        part.replace(file)
+        try:
+            number = _write(access.store, file)
+        except OSError as error:
+            fix = "name a file in a folder that may be written, with room for it"
+            raise LunopsError(f"the export cannot be written: {error}", where=str(file), fix=fix) from error
         click.echo(f"wrote {number} lines to {file}")
     return 0
 
@@ -77,6 +82,46 @@ def import_command(config: Path, file: Path, unfinished: str | None) -> int:
     """Read what `lunops store export` wrote to FILE into an empty store, all or nothing."""
     now = time.time()
     with opened(config, may_be_new=True) as access, file.open(encoding="utf-8") as lines:
-        counts = access.store.import_lines(lines, unfinished=unfinished or "", at=now, at_s=now)
+        if unfinished == "run":
+            _refuse_old_engine(access)
+        try:
+            counts = access.store.import_lines(lines, unfinished=unfinished or "", at=now, at_s=now)
+        except InputError as error:
+            raise error.at(str(file)) if error.where else error from None
         click.echo(f"read {counts['jobs']} jobs with {counts['events']} events")
     return 0
+
+
+def _write(store: Store, file: Path) -> int:
+    """Write a backup, to be read by its owner only; return how many lines it has."""
+    part = file.with_name(file.name + ".part")  # one that was cut off does not look like a backup
+    part.unlink(missing_ok=True)
+    number = 0
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as out:
+            for number, line in enumerate(store.export(), 1):  # noqa: B007 - the last one is told
+                out.write(line + "\n")
+            out.flush()
+            os.fsync(descriptor)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    return number
+
+
+def _refuse_old_engine(access: Access) -> None:
+    from lunops.engine_place import remains
+
+    left = remains(access.store.database)
+    if left is not None:
+        what, fix = left
+        raise InputError(
+            f"{what} is there, of an engine that may know these jobs already",
+            where=access.store.database.shown,
+            fix=f"stop the service, and take it away: {fix}",
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MiB"

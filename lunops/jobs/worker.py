@@ -87,6 +87,7 @@ class Worker:
         self._beats: dict[str, tuple[int, float]] = {}  # of others: the last beat, and when it was first seen
         self._looked_at = 0.0
         self._forgot = 0.0
+        self._is_removing = False
         self._threads = [
             threading.Thread(target=self._over_and_over, args=each, name=f"lunops-{each[0]}", daemon=True)
             for each in (
@@ -221,13 +222,18 @@ class Worker:
                 self._give_up(each.workflow_id)
         if time.monotonic() - self._forgot > self._pacing.forget_s / 4:
             self._forgot = time.monotonic()
-            self._remove_old()
+            self._is_removing = True
             engine.forget(before_at=self._outside.clock.at() - self._pacing.forget_s)
+        if self._is_removing:
+            self._remove_some()
 
-    def _remove_old(self) -> None:
+    def _remove_some(self) -> None:
+        """Remove a few old jobs, and more at the next sweep: who has died must not go unseen for long."""
         keep_s = self._pacing.keep_days * 86400
         before_at = self._outside.clock.at() - keep_s if keep_s else None
-        if removed := self._store.remove_old(before_at=before_at, keep_jobs=self._pacing.keep_jobs):
+        removed = self._store.remove_some(before_at=before_at, keep_jobs=self._pacing.keep_jobs)
+        self._is_removing = removed > 0
+        if removed:
             _log.info("removed %d old jobs", removed)
 
     def _look_at_others(self) -> None:

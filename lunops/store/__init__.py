@@ -224,24 +224,30 @@ class Store:
 
     # ---- the store itself
 
-    def check(self) -> list[str]:
-        """Return what is wrong with it, a line each."""
+    def check(self) -> list[checking.Finding]:
+        """Return what is wrong with it."""
         with self.database.read() as connection:
             return checking.check(connection)
 
     def remove_old(self, *, before_at: float | None, keep_jobs: int) -> int:
         """Remove jobs that are over and older than a time, or not among the latest so many; return how many."""
         removed = 0
-        while True:
-            with self.database.write() as connection:
-                some = retention.remove_old(connection, before_at=before_at, keep_jobs=keep_jobs)
-            if not some:
-                return removed
+        while some := self.remove_some(before_at=before_at, keep_jobs=keep_jobs):
             removed += some
+        return removed
+
+    def remove_some(self, *, before_at: float | None, keep_jobs: int) -> int:
+        """Remove a few of them, so that others need not wait long; return how many, 0 if there is nothing to remove."""
+        with self.database.write(is_durable=False) as connection:
+            return retention.remove_some(connection, before_at=before_at, keep_jobs=keep_jobs)
 
     def vacuum(self) -> None:
         """Give the room of what was removed back to the disk."""
         self.database.vacuum()
+
+    def size_bytes(self) -> int:
+        """Return how much of the disk it takes; on PostgreSQL, its whole database."""
+        return self.database.size_bytes()
 
     def export(self) -> Iterator[str]:
         """Give all of it, as of one moment, as lines."""

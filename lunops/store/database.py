@@ -22,6 +22,7 @@ from lunops.errors import SettingsError, StoreError, StoreFullError
 _BUSY_S = 30  # how long SQLite waits for another process' transaction
 _GATE = 0x6C756E6F7073  # the number of PostgreSQL's advisory lock for what must be done one at a time
 _FULL = ("disk is full", "no space left", "disk full", "could not extend file")
+_DAMAGED = ("malformed", "file is not a database")  # as SQLite says it
 
 SQLITE = "sqlite"
 
@@ -86,6 +87,16 @@ class Database:
                     connection.exec_driver_sql("BEGIN")
                 else:
                     connection.exec_driver_sql("VACUUM ANALYZE")
+
+    def size_bytes(self) -> int:
+        """Return how much of the disk it takes. Raises StoreError."""
+        with self.read() as connection:
+            if self.is_sqlite:
+                pages = connection.exec_driver_sql(
+                    "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+                )
+                return int(pages.scalar_one())
+            return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -154,6 +165,10 @@ def _translated(where: str) -> Iterator[None]:
         if any(sign in said.lower() for sign in _FULL):
             raise StoreFullError(
                 f"the disk of the store is full: {said}", where=where, fix="make room; nothing was lost"
+            ) from error
+        if any(sign in said.lower() for sign in _DAMAGED):
+            raise StoreError(
+                f"the store is damaged: {said}", where=where, fix="lunops store check tells more; go back to a backup"
             ) from error
         if isinstance(error, (OperationalError, sa.exc.TimeoutError)) or error.connection_invalidated:
             raise StoreError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from lunops.errors import StoreError
 from lunops.store import tables
-from lunops.store.database import Database, unusable
+from lunops.store.database import SQLITE, Database, checked_url, unusable
 
 
 def migrate(database: Database) -> None:
@@ -29,6 +30,22 @@ def migrate(database: Database) -> None:
                 STEPS[step](connection)
     except (sa.exc.SQLAlchemyError, StoreError, OSError) as error:
         raise unusable(database.shown, error) from error
+
+
+def is_there(url: str) -> bool:
+    """Return whether there is a store at a URL; nothing is made. Raises SettingsError if that cannot be told."""
+    found = checked_url(url)
+    if found.get_backend_name() == SQLITE:
+        file = Path(str(found.database))
+        if not file.exists() or not file.stat().st_size:
+            return False
+    database = Database(url)
+    try:
+        return _version_now(database) != 0
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        raise unusable(database.shown, error) from error
+    finally:
+        database.close()
 
 
 def _version_now(database: Database) -> int:

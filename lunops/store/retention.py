@@ -10,7 +10,7 @@ from lunops.store.writing import UNFINISHED
 _AT_ONCE = 500  # jobs in one transaction: others wait for it
 
 
-def remove_old(connection: sa.Connection, *, before_at: float | None, keep_jobs: int) -> int:
+def remove_some(connection: sa.Connection, *, before_at: float | None, keep_jobs: int) -> int:
     """Remove some of what is to go, with all that is known of it; return how many jobs that were.
 
     `before_at`: jobs that ended before this time, in seconds since 1970. `keep_jobs`: all but the latest so many of
