@@ -49,7 +49,7 @@ _TIMES = ("clone_time", "udevd_time", "target_time")
 def reply(record: JobRecord, now_s: float) -> dict[str, Json]:
     """Return the reply to `clone_status`; `now_s` is on the clock of the record's times."""
     job = record.job
-    good = good_modules(record)
+    good = good_modules(record.outcomes)
     errors = _errors(record, good)
     finished = [item for item in record.items if is_finished(item, job.kind, good)]
     number = {"zfs_clone": 0, "lio_target": 0}

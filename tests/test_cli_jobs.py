@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import stat
 import subprocess
 import sys
@@ -58,28 +60,39 @@ def test_jobs_are_listed_shown_and_watched(world: World, service: Service) -> No
     job = service.create(*batch("n"))
     bad = clone("odd", src="p1/images/nothing@1", createParent=True)
     service.wait(job)
-    odd = service.create(bad)
+    odd = service.create(bad, clone("even", createParent=True))
     service.wait(odd)
 
     table = lunops(world, "jobs", "list").splitlines()
-    assert table[0].split() == ["ID", "STATE", "KIND", "ITEMS", "HEADS", "CLIENT", "ACCEPTED", "WAITED", "RAN"]
+    assert table[0].split() == ["ID", "STATE", "KIND", "DONE", "HEADS", "CLIENT", "ACCEPTED", "WAITED", "RAN"]
     assert [line.split()[:6] for line in table[1:]] == [
-        [odd[:8], "failed", "create", "1", "jbod-01", "alice"],
-        [job[:8], "complete", "create", "3", "jbod-01", "alice"],
+        [odd[:8], "failed", "create", "1/2", "jbod-01", "alice"],
+        [job[:8], "complete", "create", "3/3", "jbod-01", "alice"],
     ]
     assert [each["id"] for each in json.loads(lunops(world, "jobs", "list", "--state", "complete", "--json"))] == [job]
     assert json.loads(lunops(world, "jobs", "list", "--head", "jbod-02", "--json")) == []
     assert len(json.loads(lunops(world, "jobs", "list", "--since", "1h", "-n", "1", "--json"))) == 1
     assert json.loads(lunops(world, "jobs", "list", "--since", "2999-01-01", "--json")) == []
+    assert "is no time" in lunops(world, "jobs", "list", "--since", "yesterday", code=5)
+    (first, _) = json.loads(lunops(world, "jobs", "list", "--client", "alice", "--kind", "create", "--json"))
+    assert (first["id"], first["heads"], first["done"]) == (odd, ["jbod-01"], 1)
+    assert len(json.loads(lunops(world, "jobs", "list", "--client", first["client"], "--json"))) == 2
+    assert json.loads(lunops(world, "jobs", "list", "--client", "bob", "--json")) == []
 
     shown = lunops(world, "jobs", "show", odd[:10])
     assert f"job {odd}: failed" in shown
     assert "item 0, p1/nodes/odd: the snapshot p1/images/nothing@1 does not exist" in shown
     assert "to mend it: see: zfs list -t snapshot" in shown
-    assert "01:zfs_clone" in shown
+    assert "item 1, p1/nodes/even: done" in shown
+    (row,) = [line.split() for line in shown.splitlines() if "01:zfs_clone" in line]
+    assert row[:4] == ["01:zfs_clone", "2", "1", "failed"]
+    assert len(row) == 11  # with all that its time went to, and the worker
     whole = json.loads(lunops(world, "jobs", "show", job, "--json"))
     assert (whole["job"]["state"], len(whole["outcomes"])) == ("complete", 9)
     assert whole["request"]["clones"][0]["dst"] == "p1/nodes/n0"
+    for run in whole["runs"]:
+        known = sum(run[name] for name in ("wait_s", "connect_s", "run_s", "transfer_s", "unaccounted_s"))
+        assert known == pytest.approx(run["ended_s"] - run["started_s"])
 
     told = lunops(world, "jobs", "watch", job).splitlines()
     assert [line.split()[2] for line in told[:2]] == ["queued", "started"]
@@ -87,6 +100,7 @@ def test_jobs_are_listed_shown_and_watched(world: World, service: Service) -> No
     late = lunops(world, "jobs", "watch", odd, "--after", "3", "--json", code=2).splitlines()
     assert [json.loads(line)["id"] for line in late][:2] == [4, 5]
     assert json.loads(late[-1])["data"] == {"state": "failed"}
+    assert lunops(world, "jobs", "watch", odd, "--after", "999", code=2) == ""
 
 
 def test_a_job_that_is_not_there_or_not_clear_is_said(world: World, service: Service) -> None:
@@ -122,6 +136,33 @@ def test_a_retry_does_what_failed_and_a_repeat_all_of_it(world: World, service: 
     assert "nothing of job" in lunops(world, "jobs", "retry", ok, code=1)
 
 
+def test_ctrl_c_ends_the_watching_and_not_the_job(world: World, service: Service) -> None:
+    world.slow_down(symlink=0.3)
+    job = service.create(*batch("n", 12))
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "lunops", "jobs", "watch", "--config", str(world.config), job],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert watching.stdout is not None
+    try:
+        first = watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        said = watching.communicate(timeout=60)[0]
+    finally:
+        watching.kill()
+        watching.communicate(timeout=60)
+    assert first.split()[2] == "queued"
+    assert watching.returncode == 99
+    found = re.search(rf"the job goes on: lunops jobs watch {job} --after (\d+)", said)
+    assert found is not None
+    world.slow_down()
+    rest = lunops(world, "jobs", "watch", job, "--after", found[1]).splitlines()
+    assert int(rest[0].split()[0]) == int(found[1]) + 1
+    assert rest[-1].split()[2:] == ["ended", "state", "complete"]
+
+
 @pytest.mark.parametrize(("how", "left"), [("--keep", True), ("--undo", False)])
 def test_a_running_job_is_cancelled_between_two_items(world: World, service: Service, how: str, left: bool) -> None:
     world.slow_down(symlink=0.5)  # targets come one after the other
@@ -145,6 +186,8 @@ def test_a_head_is_drained_and_resumed(world: World, service: Service) -> None:
     job = service.create(clone("a", createParent=True), clone("b", "p2", createParent=True))
     wait_for(lambda: service.status(job)["num_completed"] == 1)
     assert "waits since the head is drained: new disks" in lunops(world, "jobs", "show", job)
+    told = json.loads(lunops(world, "jobs", "show", job, "--json"))["parts"][0]["waits"]
+    assert told == ["since the head is drained: new disks (lunops heads resume jbod-01)"]
     table = [line.split() for line in lunops(world, "heads", "list").splitlines()]
     assert table[1][:4] == ["jbod-01", "0", "1", "drained"]
     assert table[2][3:] == ["takes", "jobs"]

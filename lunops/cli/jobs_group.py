@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lunops.cli.service import Access, json_option, opened, service_option, who
+from lunops.cli.service import Access, json_option, no_job, opened, service_option, who
 
 if TYPE_CHECKING:
     from lunops.model import Json
 
-_LOOK_S = 0.3
-_EXITS = {"complete": 0, "failed": 2, "cancelled": 3}
+_STATES = ("queued", "running", "complete", "failed", "cancelled")
 _SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -28,9 +27,9 @@ def jobs() -> None:
 
 @jobs.command("list")
 @service_option
-@click.option("--state", "states", multiple=True, type=click.Choice(["queued", "running", *_EXITS]), help="Only these.")
+@click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Only these.")
 @click.option("--kind", type=click.Choice(["create", "delete"]), help="Only these.")
-@click.option("--client", default="", help="Only of this client: all of its name, as `jobs show` has it.")
+@click.option("--client", default="", help="Only of this client: its common name, or all of its name.")
 @click.option("--head", default="", help="Only those with a part on this head.")
 @click.option("--since", default="", metavar="2h|DATE", help="Only those accepted since.")
 @click.option("-n", "most", default=30, show_default=True, type=click.IntRange(1, 10_000), help="So many at most.")
@@ -46,26 +45,21 @@ def list_command(
     as_json: bool,
 ) -> int:
     """List jobs, the latest first."""
+    from lunops.cli.jobs_read import listed
     from lunops.cli.jobs_text import job_table
-    from lunops.jobs import common_name
     from lunops.store import Filter
     from lunops.store.rows import State
 
     wanted = Filter(
-        states=tuple(State(each) for each in states),
-        kind=kind or "",
-        client=client,
-        head=head,
-        since_at=_since(since),
-        most=most,
+        states=tuple(State(each) for each in states), kind=kind or "", head=head, since_at=_since(since), most=most
     )
     with opened(config) as access:
-        found = access.store.jobs(wanted)
-        heads = access.store.heads_of([job.id for job in found])
+        found = listed(access, wanted, client)
     if as_json:
-        click.echo(json.dumps([{**vars(job), "heads": heads.get(job.id, [])} for job in found], indent=2))
+        shown = [{**vars(each.job), "heads": each.heads, "done": each.done} for each in found]
+        click.echo(json.dumps(shown, indent=2))
     else:
-        for line in job_table(found, heads, {job.id: common_name(job.client) for job in found}):
+        for line in job_table(found, time.time()):
             click.echo(line)
     return 0
 
@@ -76,20 +70,20 @@ def list_command(
 @json_option
 def show_command(config: Path, job: str, as_json: bool) -> int:
     """Show all that is known of a JOB (its id, or the start of it), and why what waits of it waits."""
-    from dataclasses import asdict
-
-    from lunops.cli.jobs_text import job_lines
+    from lunops.cli.job_text import job_lines
+    from lunops.cli.jobs_read import around, job_json
 
     with opened(config) as access:
         job_id = access.job_id(job)
         record, request = access.store.record(job_id), access.store.request(job_id)
-        assert record is not None
+        if record is None or request is None:
+            raise no_job(job)
+        beside = around(access)
         if as_json:
-            click.echo(json.dumps({**asdict(record), "request": request[1] if request else None}, indent=2))
-            return 0
-        store = access.store
-        for line in job_lines(record, store.queue(), store.heads(), store.workers(), time.time()):
-            click.echo(line)
+            click.echo(json.dumps(job_json(record, request[1], beside), indent=2))
+        else:
+            for line in job_lines(record, beside):
+                click.echo(line)
     return 0
 
 
@@ -103,8 +97,10 @@ def watch_command(config: Path, job: str, after: int, as_json: bool) -> int:
 
     Exit code 0: complete; 2: failed; 3: cancelled.
     """
+    from lunops.cli.job_watch import watch_job
+
     with opened(config) as access:
-        return _watch(access, access.job_id(job), after, as_json=as_json)
+        return watch_job(access, access.job_id(job), after, as_json=as_json)
 
 
 @jobs.command("cancel")
@@ -112,16 +108,20 @@ def watch_command(config: Path, job: str, after: int, as_json: bool) -> int:
 @click.argument("job")
 @click.option("--keep", "how", flag_value="keep", default="keep", help="What is whole stays. (The default.)")
 @click.option("--undo", "how", flag_value="undo", help="What it made is taken back.")
-@click.option("--wait", is_flag=True, help="Follow it until it is over.")
+@click.option("--wait", is_flag=True, help="Follow it from here until it is over.")
 def cancel_command(config: Path, job: str, how: str, wait: bool) -> int:
     """End a JOB between two items. A LUN is left whole, or not at all."""
+    from lunops.cli.job_watch import watch_job
+    from lunops.jobs import SteadyClock
     from lunops.store.rows import Cancel
 
     with opened(config) as access:
         job_id = access.job_id(job)
-        access.jobs.cancel(job_id, Cancel(how), by=who())
+        known = access.store.state_of(job_id)
+        clock = SteadyClock()
+        access.store.cancel(job_id, Cancel(how), by=who(), at=clock.at(), at_s=clock.steady_s())
         click.echo(f"job {job_id} is to end, and to {how} what it made")
-        return _watch(access, job_id, 0, as_json=False) if wait else 0
+        return watch_job(access, job_id, known[1] if known else 0) if wait else 0
 
 
 @jobs.command("repeat")
@@ -134,7 +134,8 @@ def repeat_command(config: Path, job: str, priority: int | None, watch: bool) ->
     with opened(config) as access:
         job_id = access.job_id(job)
         known = access.store.request(job_id)
-        assert known is not None
+        if known is None:
+            raise no_job(job)
         return _again(access, "repeat", job_id, *known, priority=priority, watch=watch)
 
 
@@ -153,6 +154,7 @@ def retry_command(config: Path, job: str, priority: int | None, watch: bool) -> 
 def _again(
     access: Access, how: str, job_id: str, kind: str, request: Json, *, priority: int | None, watch: bool
 ) -> int:
+    from lunops.cli.job_watch import watch_job
     from lunops.jobs import Again
     from lunops.web import v1_input
 
@@ -165,24 +167,7 @@ def _again(
         gone = v1_input.delete_requests(request, access.inventory, most)
         new = access.jobs.delete(gone, request=request, client=who(), again=again, priority=priority)
     click.echo(new)
-    return _watch(access, new, 0, as_json=False) if watch else 0
-
-
-def _watch(access: Access, job_id: str, after: int, *, as_json: bool) -> int:
-    from lunops.cli.jobs_text import event_line
-    from lunops.web.events import as_json as json_of
-    from lunops.web.events import is_last
-
-    while True:
-        for event in access.store.events(job_id, after=after):
-            after = event.number
-            click.echo(json.dumps(json_of(event)) if as_json else event_line(event))
-            if is_last(event):
-                return _EXITS[event.data["state"]]
-        record = access.store.record(job_id)
-        if record is not None and record.job.state.is_over and after >= record.job.events:
-            return _EXITS[str(record.job.state)]  # asked for what comes after its end
-        time.sleep(_LOOK_S)
+    return watch_job(access, new) if watch else 0
 
 
 def _since(text: str) -> float:
@@ -193,7 +178,7 @@ def _since(text: str) -> float:
         return time.time() - int(match[1]) * _SPANS[match[2]]
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise click.BadParameter(
             f"{text!r} is no time: write 90s, 5m, 2h, 3d, or a date such as 2026-01-31 or 2026-01-31T12:00",
             param_hint="--since",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lunops.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
+_SHORT = 8  # letters of an id: nearly always enough
+_NAMED = 20  # jobs whose ids begin alike
 
 
 def service_option(command: F) -> F:
@@ -63,13 +65,28 @@ class Access:
 
     def job_id(self, start: str) -> str:
         """Return the one id that begins so. Raises JobError if there is none, or more than one."""
-        found = self.store.ids_like(start.strip().lower()) if start.strip() else []
+        wanted = start.strip().lower()
+        found = self.store.ids_like(wanted, _NAMED + 1) if wanted else []
         if not found:
-            raise JobError(f"there is no job {start!r}", fix="see: lunops jobs list")
-        if len(found) > 1 and start not in found:
-            shown = ", ".join(found)
+            raise no_job(start)
+        if len(found) > 1 and wanted not in found:
+            shown = ", ".join(found[:_NAMED]) + (" and more" if len(found) > _NAMED else "")
             raise JobError(f"{start!r} is the start of several jobs: {shown}", fix="write more of it")
-        return found[0]
+        return wanted if wanted in found else found[0]
+
+    def short(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Return for each of these ids the start that tells it from all others, eight letters at least."""
+        alike: dict[str, list[str]] = {}
+        for other in self.store.ids_beginning([job_id[:_SHORT] for job_id in job_ids]):
+            alike.setdefault(other[:_SHORT], []).append(other)
+        return {job_id: _short(job_id, alike.get(job_id[:_SHORT], ())) for job_id in job_ids}
+
+
+def _short(job_id: str, alike: Sequence[str]) -> str:
+    length = _SHORT
+    while any(other != job_id and other.startswith(job_id[:length]) for other in alike):
+        length += 1
+    return job_id[:length]
 
 
 @contextmanager
@@ -92,6 +109,11 @@ def opened(config: Path, *, may_be_new: bool = False) -> Iterator[Access]:
         yield Access(settings=settings, store=store)
     finally:
         store.close()
+
+
+def no_job(name: str) -> JobError:
+    """Return the error of a job that is not there, or not any more."""
+    return JobError(f"there is no job {name!r}", fix="see: lunops jobs list")
 
 
 def who() -> str:

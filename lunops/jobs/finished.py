@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from lunops.model import Status
-from lunops.store.rows import ItemRow, JobRecord
+from lunops.store.rows import ItemRow, JobRecord, OutcomeRow
 
 GOOD = (Status.OK, Status.CHANGED)
 UNDO = "undo"
 
 
-def good_modules(record: JobRecord) -> dict[tuple[str, str], set[str]]:
+def good_modules(outcomes: Iterable[OutcomeRow]) -> dict[tuple[str, str], set[str]]:
     """Return, for each head and key, the modules that did their part and whose work still stands."""
     good: dict[tuple[str, str], set[str]] = {}
     undone = set()
-    for outcome in record.outcomes:
+    for outcome in outcomes:
         if outcome.module == UNDO:
             if outcome.status in GOOD:
                 undone.add((outcome.head, outcome.key))
@@ -32,5 +34,11 @@ def is_finished(item: ItemRow, kind: str, good: dict[tuple[str, str], set[str]])
 
 def unfinished_places(record: JobRecord) -> list[int]:
     """Return the places, in the request, of the items that are not done as a whole."""
-    good = good_modules(record)
+    good = good_modules(record.outcomes)
     return [item.place for item in record.items if not is_finished(item, record.job.kind, good)]
+
+
+def finished_number(kind: str, items: Sequence[ItemRow], outcomes: Iterable[OutcomeRow]) -> int:
+    """Return how many of a job's items are done as a whole."""
+    good = good_modules(outcomes)
+    return sum(is_finished(item, kind, good) for item in items)

@@ -20,6 +20,7 @@ from lunops.store import (
     gate,
     heads,
     keeping,
+    overview,
     parts,
     reading,
     retention,
@@ -34,7 +35,7 @@ from lunops.store.keeping import Note
 from lunops.store.migrate import migrate
 from lunops.store.parts import StaleError, Work
 from lunops.store.reading import Filter
-from lunops.store.rows import Cancel, Event, JobRecord, JobRow, NewJob, State
+from lunops.store.rows import Cancel, Event, ItemRow, JobRecord, JobRow, NewJob, OutcomeRow, State
 from lunops.store.workers import WorkerRow
 
 __all__ = ["Admitted", "Filter", "HeadRow", "Room", "StaleError", "Store", "Unfinished", "Work", "WorkerRow"]
@@ -102,10 +103,30 @@ class Store:
         with self.database.read() as connection:
             return reading.heads_of(connection, job_ids)
 
-    def ids_like(self, start: str) -> list[str]:
-        """Return the ids of jobs that begin so, ten at most."""
+    def ids_like(self, start: str, most: int = 10) -> list[str]:
+        """Return the ids of jobs that begin so, in their order."""
         with self.database.read() as connection:
-            return reading.ids_like(connection, start)
+            return reading.ids_like(connection, start, most)
+
+    def ids_beginning(self, starts: Sequence[str]) -> list[str]:
+        """Return the ids of all jobs that begin with one of these texts, which are of one length."""
+        with self.database.read() as connection:
+            return overview.ids_beginning(connection, starts)
+
+    def clients(self) -> list[str]:
+        """Return all clients that the jobs name, each once."""
+        with self.database.read() as connection:
+            return overview.clients(connection)
+
+    def state_of(self, job_id: str) -> tuple[State, int] | None:
+        """Return how far a job is and the number of its last event, or None if there is no such job."""
+        with self.database.read() as connection:
+            return overview.state_of(connection, job_id)
+
+    def outcomes_of(self, job_ids: Sequence[str]) -> dict[str, tuple[list[ItemRow], list[OutcomeRow]]]:
+        """Return the items of each of these jobs, and how they ended in each task: not what was changed."""
+        with self.database.read() as connection:
+            return overview.outcomes_of(connection, job_ids)
 
     def queue(self) -> list[reading.Waiting]:
         """Return the parts that are not over, in the order of acceptance, and for which jobs each waits."""

@@ -41,6 +41,7 @@ class Filter:
     states: Sequence[State] = ()
     kind: str = ""
     client: str = ""  # exactly, as the job has it
+    clients: Sequence[str] = ()  # any of these
     head: str = ""
     before: int = 0  # only jobs accepted before the one of this place
     since_at: float = 0.0  # accepted then or later
@@ -97,6 +98,8 @@ def listing(connection: sa.Connection, wanted: Filter) -> list[JobRow]:
         found = found.where(jobs.c.kind == wanted.kind)
     if wanted.client:
         found = found.where(jobs.c.client == wanted.client)
+    if wanted.clients:
+        found = found.where(jobs.c.client.in_(wanted.clients))
     if wanted.head:
         found = found.join(parts, parts.c.job_id == jobs.c.id).where(parts.c.head == wanted.head)
         found = found.order_by(None).order_by(parts.c.place.desc())
