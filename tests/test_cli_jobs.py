@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lunops.store import Store
 from lunops.store.rows import State
 from tests.service_process import Process, Service, World
 from tests.service_support import clone, gone, wait_for
+from tests.store_support import accept, admit, begin, end, new_job
 from tests.support.postgres import Postgres
 
 
@@ -195,6 +197,58 @@ def test_a_head_is_drained_and_resumed(world: World, service: Service) -> None:
     assert service.wait(job)["status"] == "complete"
     assert "did you mean 'jbod-01'" in lunops(world, "heads", "drain", "jbod-1", code=8)
     assert json.loads(lunops(world, "heads", "list", "--json"))[0]["drained_at"] is None
+
+
+def test_what_is_known_of_heads_is_told_and_resume_forgets_it(world: World) -> None:
+    store = Store(world.store)
+    now = time.time()
+    store.not_reached("jbod-01", "no route\x1b[2J", at=now - 100)
+    store.not_reached("jbod-01", "no route\x1b[2J", at=now + 100)
+    store.reached("jbod-02", wedged_at=now)
+    store.drain("old", at=now, by="CN=bob", why="scrapped")
+    store.drain("jbod-03", at=now, by="CN=bob")
+    store.resume("jbod-03")  # nothing is left to tell of it
+    store.close()
+    lines = lunops(world, "heads", "list").splitlines()
+    assert [line.split()[:3] for line in lines[1:]] == [["jbod-01", "0", "0"], ["jbod-02", "0", "0"], ["old", "0", "0"]]
+    assert re.search(r"not reached 2 times in a row, next try \d{4}-[-0-9: +]+: no route\\x1b\[2J$", lines[1])
+    assert re.search(r"wedged since \d{4}-.*: its kernel hangs in LIO work$", lines[2])
+    assert re.search(r"drained since \d{4}-.* by bob: scrapped; not in the inventory$", lines[3])
+    for head in ("jbod-01", "old"):
+        assert "takes jobs" in lunops(world, "heads", "resume", head)
+    found = json.loads(lunops(world, "heads", "list", "--json"))
+    assert [(each["name"], each["failures"], each["in_inventory"]) for each in found] == [
+        ("jbod-01", 0, True),
+        ("jbod-02", 0, True),
+    ]
+    assert "did you mean 'jbod-01'" in lunops(world, "heads", "resume", "jbod-1", code=8)
+
+
+def test_a_drain_waits_for_what_runs(world: World) -> None:
+    store = Store(world.store)
+    accept(store, new_job("a", "p1/nodes/a", head="jbod-01"), new_job("b", "p1/nodes/a", head="jbod-01"))
+    admit(store)
+    work = begin(store, "a")
+    draining = subprocess.Popen(
+        [sys.executable, "-m", "lunops", "heads", "drain", "--config", str(world.config), "jbod-01", "--wait"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert draining.stdout is not None
+    try:
+        told = sorted(draining.stdout.readline() for _ in range(2))  # of two streams
+        assert draining.poll() is None
+        end(store, work)
+        rest = draining.communicate(timeout=60)[0]
+    finally:
+        draining.kill()
+        draining.communicate(timeout=60)
+    assert told[0] == "1 job is still at work on jbod-01\n"
+    assert rest.endswith("nothing of a job runs on jbod-01\n")
+    assert draining.returncode == 0
+    assert admit(store) == []  # and `b` waits
+    store.close()
 
 
 def test_what_waits_says_for_what(world: World) -> None:

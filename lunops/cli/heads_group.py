@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lunops.cli.service import Access, json_option, opened, service_option, who
+
+if TYPE_CHECKING:
+    from lunops.store import HeadRow
 
 _LOOK_S = 0.3
 
@@ -24,7 +29,8 @@ def heads() -> None:
 @json_option
 def list_command(config: Path, as_json: bool) -> int:
     """List the heads of the inventory: whether they take jobs, and what runs and waits there."""
-    from lunops.cli.jobs_text import moment, table
+    from lunops.cli.heads import plain
+    from lunops.cli.jobs_text import table
     from lunops.store import HeadRow
     from lunops.store.rows import State
 
@@ -36,27 +42,39 @@ def list_command(config: Path, as_json: bool) -> int:
     waiting = Counter(part.head for part in queue if part.state is State.QUEUED)
     rows = [("HEAD", "RUNNING", "WAITING", "STATE")]
     found = []
-    for name in [*names, *sorted(set(known) - set(names))]:
+    left = {head for head in known if not _is_usual(known[head])} | set(running) | set(waiting)
+    for name in [*names, *sorted(left - set(names))]:
         head = known.get(name, HeadRow(name=name))
-        said = []
-        if head.drained_at is not None:
-            why = f": {head.why}" if head.why else ""
-            said.append(f"drained since {moment(head.drained_at)} by {head.drained_by}{why}")
-        if head.failures:
-            when = f", next try {moment(head.retry_at)}" if head.retry_at > now else ""
-            said.append(f"not reached {head.failures} times in a row{when}: {head.error}")
-        if head.wedged_at is not None:
-            said.append(f"wedged since {moment(head.wedged_at)}: its kernel hangs in LIO work")
-        if name not in names:
-            said.append("not in the inventory")
-        rows.append((name, str(running[name]), str(waiting[name]), "; ".join(said) or "takes jobs"))
-        found.append({**vars(head), "running": running[name], "waiting": waiting[name]})
+        said = [*_states(head, now), *([] if name in names else ["not in the inventory"])]
+        rows.append((plain(name), str(running[name]), str(waiting[name]), plain("; ".join(said)) or "takes jobs"))
+        more = {"running": running[name], "waiting": waiting[name], "in_inventory": name in names}
+        found.append({**vars(head), **more})
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
         for line in table(rows):
             click.echo(line)
     return 0
+
+
+def _states(head: HeadRow, now: float) -> Iterator[str]:
+    """Say what keeps jobs from a head, and what else is known of it."""
+    from lunops.cli.jobs_text import moment
+    from lunops.jobs import common_name
+
+    if head.drained_at is not None:
+        why = f": {head.why}" if head.why else ""
+        yield f"drained since {moment(head.drained_at)} by {common_name(head.drained_by)}{why}"
+    if head.failures:
+        times = "once" if head.failures == 1 else f"{head.failures} times in a row"
+        when = f"next try {moment(head.retry_at)}" if head.retry_at > now else "one job goes ahead"
+        yield f"not reached {times}, {when}: {head.error}"
+    if head.wedged_at is not None:
+        yield f"wedged since {moment(head.wedged_at)}: its kernel hangs in LIO work"
+
+
+def _is_usual(head: HeadRow) -> bool:
+    return head.drained_at is None and not head.failures and head.wedged_at is None
 
 
 @heads.command("drain")
@@ -70,9 +88,14 @@ def drain_command(config: Path, head: str, why: str, wait: bool) -> int:
         _known(access, head)
         access.store.drain(head, at=time.time(), by=who(), why=why)
         click.echo(f"{head} takes no more jobs; lunops heads resume {head} lets it")
+        told = 0
         while wait and (number := _busy(access, head)):
-            click.echo(f"{number} jobs are still at work on {head}", err=True)
-            time.sleep(_LOOK_S * 10)
+            if number != told:
+                click.echo(f"{number} job{' is' if number == 1 else 's are'} still at work on {head}", err=True)
+            told = number
+            time.sleep(_LOOK_S)
+        if wait:
+            click.echo(f"nothing of a job runs on {head}")
     return 0
 
 
