@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import stat
@@ -380,6 +381,37 @@ def test_a_backup_is_for_its_owner_only_and_one_that_fails_leaves_the_former(wor
     assert "wrote 2 lines" in lunops(world, "store", "export", str(file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.jsonl"]
+
+
+def test_an_export_to_standard_output_says_that_there_is_no_room(world: World) -> None:
+    Store(world.store).close()
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lunops", "store", "export", "--config", str(world.config)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("lunops: the export cannot be written: ")
+    assert "where: standard output" in done.stderr
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_an_export_replaces_no_device_and_no_pipe_and_a_link_stays_one(world: World, tmp_path: Path) -> None:
+    Store(world.store).close()
+    pipe, link, file = (tmp_path / name for name in ("pipe", "link.jsonl", "file.jsonl"))
+    os.mkfifo(pipe)
+    said = lunops(world, "store", "export", str(pipe), code=8)
+    assert f"where: {pipe}" in said
+    assert "lunops store export - >" in said
+    assert pipe.is_fifo()
+    file.write_text("the former")
+    link.symlink_to(file)
+    lunops(world, "store", "export", str(link))
+    assert link.is_symlink()
+    assert json.loads(file.read_text().splitlines()[0]) == {"lunops_store": 2}
+    assert sorted(path.name for path in tmp_path.glob("*.part")) == []
 
 
 def test_a_store_is_looked_after_also_while_its_inventory_is_wrong(world: World, service: Service) -> None:

@@ -57,15 +57,19 @@ def vacuum_command(config: Path) -> int:
 def export_command(config: Path, file: Path) -> int:
     """Write all of the store to FILE (- is standard output), as of one moment; the service may run meanwhile."""
     with opened(config) as access:
-        if str(file) == "-":
-            for line in access.store.export():
-                sys.stdout.write(line + "\n")
-            return 0
         try:
+            if str(file) == "-":
+                for line in access.store.export():
+                    sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+                return 0
             number = _write(access.store, file)
+        except BrokenPipeError:
+            raise  # its reader has had enough
         except OSError as error:
+            where = "standard output" if str(file) == "-" else str(file)
             fix = "name a file in a folder that may be written, with room for it"
-            raise LunopsError(f"the export cannot be written: {error}", where=str(file), fix=fix) from error
+            raise LunopsError(f"the export cannot be written: {error}", where=where, fix=fix) from error
         click.echo(f"wrote {number} lines to {file}")
     return 0
 
@@ -93,7 +97,14 @@ def import_command(config: Path, file: Path, unfinished: str | None) -> int:
 
 
 def _write(store: Store, file: Path) -> int:
-    """Write a backup, to be read by its owner only; return how many lines it has."""
+    """Write a backup, to be read by its owner only; return how many lines it has. Raises InputError, OSError."""
+    file = Path(os.path.realpath(file))  # a link stays one
+    if file.exists() and not file.is_file():  # it would be replaced: for root, /dev/null on the whole machine
+        raise InputError(
+            "an export replaces what is there only if that is a file",
+            where=str(file),
+            fix="name a file; or send standard output there: lunops store export - > …",
+        )
     part = file.with_name(file.name + ".part")  # one that was cut off does not look like a backup
     part.unlink(missing_ok=True)
     number = 0
