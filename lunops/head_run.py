@@ -273,14 +273,15 @@ class HeadRun:
         if session is not None:
             session.cancel()
 
-    def wait_until_over(self, run: str, timeout_s: float) -> str:
+    def wait_until_over(self, run: str, timeout_s: float, *, perhaps_begun: bool = False) -> str:
         """End the session and wait until nobody on the head is at work for a run; return who still is, or nothing.
 
-        A head that cannot be asked in this time counts as one where somebody is.
+        A head that cannot be asked in this time counts as one where somebody is; one to which there was no session is
+        not asked, unless another process may have begun something there: `perhaps_begun`.
         """
         was_there = self._session is not None
         self.close()
-        if not was_there:
+        if not was_there and not perhaps_begun:
             return ""  # nothing was begun
         until = time.monotonic() + timeout_s
         who = "the head cannot be asked"

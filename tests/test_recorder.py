@@ -105,6 +105,24 @@ def test_what_another_run_of_the_part_wrote_does_not_count(store: Store) -> None
     assert [(run.run, run.worker) for run in record.runs] == [(1, "w:1"), (2, "w:2")]
 
 
+def test_the_end_of_a_task_is_flushed_to_disk_and_an_item_is_not(store: Store) -> None:
+    """SQLite syncs its log where synchronous is FULL; PostgreSQL where synchronous_commit is not off."""
+    how: list[str] = []
+
+    def statement(_connection: object, _cursor: object, text: str, *_more: object) -> None:
+        if "synchronous" in text:
+            how.append(text.rpartition("=")[2].strip())
+
+    made, _ = recorder(store)
+    sa.event.listen(store.database.engine, "before_cursor_execute", statement)
+    made.item_ended("h1", _TASK, item("p/1"))
+    made.flush()
+    assert how == (["NORMAL"] if store.database.is_sqlite else ["off"])
+    how.clear()
+    made.end(TASK, result("p/1"))
+    assert how == (["FULL"] if store.database.is_sqlite else [])
+
+
 def test_a_stale_run_is_told_so_once_and_keeps_nothing_to_write(store: Store) -> None:
     stale: list[str] = []
     made, _ = recorder(store, lambda: stale.append("stale"))

@@ -15,6 +15,7 @@ from lunops.jobs import Again, Limits, Pacing
 from lunops.jobs.part_run import Bounds
 from lunops.model import Host, Json, Task
 from lunops.store import Filter
+from lunops.store.keeping import TaskBegun
 from lunops.store.rows import Cancel, Kind, State
 from lunops.web.v1_input import create_requests, delete_requests
 from tests.service_support import Bench, Head, bench, clone, gone
@@ -208,6 +209,22 @@ def test_the_head_is_not_the_next_jobs_before_the_cancelled_run_is_over_there(tm
     made.head.before = lambda _host, _task: None
     made.run_all()
     assert state(made, behind) == "complete"
+
+
+def test_a_cancelled_part_that_another_worker_had_begun_asks_the_head_before_it_is_over(tmp_path: Path) -> None:
+    made = bench(tmp_path)
+    job_id = create(made, clone("a"))
+    # A worker that died in its first task: begun, and never ended.
+    dead = made.store.begin(made.engine.queued[0], "dead", worker="dead", at=0.0, at_s=0.0)
+    assert dead is not None
+    begun = TaskBegun(task_id="01:zfs_clone", module="zfs_clone", items=1, at=0.0, at_s=0.0)
+    made.store.keep(dead, "dead", [begun])
+    made.jobs.cancel(job_id, Cancel.UNDO, by="bob")
+    asked: list[str] = []
+    made.head.asked = asked.append
+    made.engine.run_one()
+    assert asked == [job_id]
+    assert (state(made, job_id), made.head.ran) == ("cancelled", [])
 
 
 # ---- repeat and retry

@@ -206,7 +206,9 @@ class PartRun:
         if self._cancel is None or (not skipped and self._cancel is Cancel.KEEP):
             self._end(State.FAILED if failed else State.COMPLETE, is_stopping, error=what, fix=fix)
             return
-        who = head_run.wait_until_over(self.work.job_id, _OVER_S)  # only then the head is the next job's
+        # Only then the head is the next job's. Who had this part before has perhaps left an agent at work.
+        is_further = self.work.cut_off > 0 or self.work.attempt > 1
+        who = head_run.wait_until_over(self.work.job_id, _OVER_S, perhaps_begun=is_further)
         if who:
             what, fix = f"cancelled, but still at work on the head: {who}", "look at that process on the head"
             failed = True

@@ -61,9 +61,13 @@ class Recorder:
         self.flush()
 
     def end(self, task_id: str, result: TaskResult | None) -> None:
-        """Note that a task has ended, once more with all of its items: nobody told of those that were skipped."""
+        """Note that a task has ended, once more with all of its items: nobody told of those that were skipped.
+
+        It is on disk then, since the engine flushes its own file next: after a power failure it would take the task
+        for done, and what came of it would be known to nobody.
+        """
         self._add(TaskEnded(task_id=task_id, result=result, at=self._at(), at_s=self._at_s()))
-        self.flush()
+        self.flush(is_durable=True)
 
     def taken_back(self, result: TaskResult) -> None:
         """Note what was taken back."""
@@ -73,7 +77,7 @@ class Recorder:
         """Note what whoever follows the job should know."""
         self._add(Warned(what=what, fix=fix, at=self._at()))
 
-    def flush(self) -> bool:
+    def flush(self, *, is_durable: bool = False) -> bool:
         """Write what was noted; return whether nothing is left to be written."""
         with self._writing:
             with self._adding:
@@ -81,7 +85,7 @@ class Recorder:
             if not notes or self.is_stale:
                 return True
             try:
-                self._store.keep(self._work, self._worker, notes, after=self._written)
+                self._store.keep(self._work, self._worker, notes, after=self._written, is_durable=is_durable)
             except StaleError:
                 self.is_stale = True
             except StoreError as error:

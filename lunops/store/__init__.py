@@ -175,12 +175,14 @@ class Store:
         with self.database.write() as connection:
             parts.revoke(connection, workflow_id)
 
-    def keep(self, work: Work, worker: str, notes: Sequence[Note], *, after: int | None = None) -> None:
+    def keep(
+        self, work: Work, worker: str, notes: Sequence[Note], *, after: int | None = None, is_durable: bool = False
+    ) -> None:
         """Write what happened. Raises StaleError if the part is another worker's by now.
 
         `after`: how many notes of this run were written before, so that none is written twice.
         """
-        with self.database.write(is_durable=False) as connection:
+        with self.database.write(is_durable=is_durable) as connection:
             keeping.keep(connection, work, worker, notes, after=after)
 
     def put_back(
