@@ -215,11 +215,6 @@ class Engine:
         return quiet
 
     @property
-    def is_stopping(self) -> bool:
-        """Whether no more steps are begun."""
-        return self._stopping.is_set()
-
-    @property
     def _is_sqlite(self) -> bool:
         return self._url.get_backend_name() == "sqlite"
 

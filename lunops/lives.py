@@ -13,7 +13,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -37,8 +37,8 @@ class Lives(Protocol):
     def end(self) -> None:
         """Drop it."""
 
-    def if_dead(self, name: str) -> Iterator[bool]:
-        """Say whether a process is dead; if so, no other process is told the same meanwhile. A context manager."""
+    def if_dead(self, name: str) -> AbstractContextManager[bool]:
+        """Say whether a process is dead; if so, no other process is told the same while the block runs."""
 
 
 class FileLives:

@@ -443,7 +443,7 @@ def test_a_cancel_ends_what_waits_and_tells_what_runs(store: Store) -> None:
     assert (state(store, "a"), state(store, "b")) == ("running", "cancelled")
     assert store.cancels(["a", "c"]) == {"a": Cancel.UNDO}
     assert admit(store) == []  # not before the running one is over
-    store.end(work, State.CANCELLED, at=2.0, at_s=2.0, is_undone=True)
+    store.end(work, State.CANCELLED, at=2.0, at_s=2.0)
     assert admit(store) == ["c"]
     for job, why in (("b", "over: cancelled"), ("x", "no job")):
         with pytest.raises(JobError, match=why):

@@ -116,7 +116,7 @@ def troubled_life(store: Store) -> None:
         work = begin(store, "d", token="new")
         store.cancel("d", Cancel.UNDO, by="bob", at=1.0, at_s=1.0)
         store.keep(work, "w", [begun(), item("p/1"), ended("p/1", "p/2")])
-        store.end(work, State.CANCELLED, at=400.0, at_s=400.0, is_undone=True)
+        store.end(work, State.CANCELLED, at=400.0, at_s=400.0)
     store.reached("h1", wedged_at=5.0)
     store.worker_gone("x")
     store.remove_old(before_at=450.0, keep_jobs=0)

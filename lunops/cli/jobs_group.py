@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lunops.cli.service import Access, json_option, no_job, opened, service_option, who
+from lunops.cli.service import Access, F, json_option, no_job, opened, service_option, who
 
 if TYPE_CHECKING:
     from lunops.model import Json
 
 _STATES = ("queued", "running", "complete", "failed", "cancelled")
 _SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _again_options(command: F) -> F:
+    """Give a command what `repeat` and `retry` have in common."""
+    for option in (
+        click.option("--watch", is_flag=True, help="Follow it."),
+        click.option("--priority", type=click.IntRange(-1000, 1000), help="The higher goes first."),
+        click.argument("job"),
+    ):
+        command = option(command)
+    return service_option(command)
 
 
 @click.group()
@@ -125,10 +136,7 @@ def cancel_command(config: Path, job: str, how: str, wait: bool) -> int:
 
 
 @jobs.command("repeat")
-@service_option
-@click.argument("job")
-@click.option("--priority", type=click.IntRange(-1000, 1000), help="The higher goes first.")
-@click.option("--watch", is_flag=True, help="Follow it.")
+@_again_options
 def repeat_command(config: Path, job: str, priority: int | None, watch: bool) -> int:
     """Run the whole request of a JOB once more, as a new job."""
     with opened(config) as access:
@@ -140,10 +148,7 @@ def repeat_command(config: Path, job: str, priority: int | None, watch: bool) ->
 
 
 @jobs.command("retry")
-@service_option
-@click.argument("job")
-@click.option("--priority", type=click.IntRange(-1000, 1000), help="The higher goes first.")
-@click.option("--watch", is_flag=True, help="Follow it.")
+@_again_options
 def retry_command(config: Path, job: str, priority: int | None, watch: bool) -> int:
     """Run what failed of a JOB once more, as a new job; the record of the first is kept."""
     with opened(config) as access:

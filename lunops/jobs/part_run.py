@@ -47,8 +47,18 @@ class Bounds:
 class PartRun:
     """One part, under way. `cancel` may be called by any thread."""
 
-    def __init__(self, store: Store, outside: Outside, work: Work, *, worker: str, bounds: Bounds) -> None:
-        """Nothing is done yet."""
+    def __init__(
+        self,
+        store: Store,
+        outside: Outside,
+        work: Work,
+        *,
+        worker: str,
+        bounds: Bounds,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        """Nothing is done yet. `is_stopping` tells whether a store that does not answer is not to be waited for."""
+        self._is_stopping = is_stopping
         self.work = work
         self._store = store
         self._outside = outside
@@ -64,18 +74,18 @@ class PartRun:
         self._cancel = how
         self._stop_now()
 
-    def run(self, step: Step, is_stopping: Callable[[], bool]) -> None:
+    def run(self, step: Step) -> None:
         """Do it. Raises LeaveError when it is another worker's by now, or this one stops."""
         try:
-            self._run(step, is_stopping)
+            self._run(step)
         except StaleError:
             _log.warning("%s on %s goes on in another worker", self.work.job_id, self.work.head)
             raise LeaveError from None
         except Exception as error:
             what, fix = _said(error, self.work)
-            self._end(State.FAILED, is_stopping, error=what, fix=fix)
+            self._end(State.FAILED, error=what, fix=fix)
 
-    def _run(self, step: Step, is_stopping: Callable[[], bool]) -> None:
+    def _run(self, step: Step) -> None:
         if self.work.cut_off >= self._bounds.runs:
             what = f"the worker died {self.work.cut_off} times in the same task"
             raise JobError(what, fix="look into the log of the workers, then repeat the job")
@@ -95,10 +105,10 @@ class PartRun:
                     head_run.cancel()
             results = self._tasks(step, head_run)
             if self._is_to_go_on(results):
-                self._put_back(results, is_stopping)
+                self._put_back(results)
                 return
             undone = self._take_back(step, head_run, results)
-            self._conclude(results, undone, head_run, is_stopping)  # before the session is closed: that waits
+            self._conclude(results, undone, head_run)  # before the session is closed: that waits
         finally:
             head_run.close()
 
@@ -142,21 +152,20 @@ class PartRun:
             return False
         return not any(each.lost is Lost.AGENT for each in lost) or self.work.agents_lost + 1 < self._bounds.agents
 
-    def _put_back(self, results: Sequence[TaskResult], is_stopping: Callable[[], bool]) -> None:
+    def _put_back(self, results: Sequence[TaskResult]) -> None:
         at = self._clock.at()
         lost = next((result for result in results if result.lost), None)
         if lost is not None and lost.lost is Lost.WAY:
-            again_at = self._patiently(lambda: self._store.not_reached(self.work.head, lost.error, at=at), is_stopping)
+            again_at = self._patiently(lambda: self._store.not_reached(self.work.head, lost.error, at=at))
         else:
             again_at = at + _AGAIN_S
         is_agent_lost = lost is not None and lost.lost is Lost.AGENT
         why, fix = next((each.error, each.fix) for each in _errors(results))
-        self._finish_notes(is_stopping)
+        self._finish_notes()
         self._patiently(
             lambda: self._store.put_back(
                 self.work, at=at, why=why, fix=fix, again_at=again_at, is_agent_lost=is_agent_lost
-            ),
-            is_stopping,
+            )
         )
         _log.warning("%s on %s is begun anew: %s", self.work.job_id, self.work.head, why)
 
@@ -193,18 +202,12 @@ class PartRun:
 
     # ---- the end
 
-    def _conclude(
-        self,
-        results: Sequence[TaskResult],
-        undone: Sequence[TaskResult],
-        head_run: HeadRun,
-        is_stopping: Callable[[], bool],
-    ) -> None:
+    def _conclude(self, results: Sequence[TaskResult], undone: Sequence[TaskResult], head_run: HeadRun) -> None:
         failed = any(result.status.is_bad for result in (*results, *undone)) or bool(failed_keys(results))
         what, fix = next(((each.error, each.fix) for each in _errors((*results, *undone))), ("", ""))
         skipped = any(item.status is Status.SKIPPED for result in results for item in result.items)
         if self._cancel is None or (not skipped and self._cancel is Cancel.KEEP):
-            self._end(State.FAILED if failed else State.COMPLETE, is_stopping, error=what, fix=fix)
+            self._end(State.FAILED if failed else State.COMPLETE, error=what, fix=fix)
             return
         # Only then the head is the next job's. Who had this part before has perhaps left an agent at work.
         is_further = self.work.cut_off > 0 or self.work.attempt > 1
@@ -213,36 +216,27 @@ class PartRun:
             what, fix = f"cancelled, but still at work on the head: {who}", "look at that process on the head"
             failed = True
         state = State.FAILED if failed else State.CANCELLED
-        self._end(state, is_stopping, error=what or "cancelled", fix=fix, is_undone=self._cancel is Cancel.UNDO)
+        self._end(state, error=what or "cancelled", fix=fix)
 
-    def _end(
-        self, state: State, is_stopping: Callable[[], bool], *, error: str = "", fix: str = "", is_undone: bool = False
-    ) -> None:
-        self._finish_notes(is_stopping)
+    def _end(self, state: State, *, error: str = "", fix: str = "") -> None:
+        self._finish_notes()
         self._patiently(
             lambda: self._store.end(
-                self.work,
-                state,
-                at=self._clock.at(),
-                at_s=self._clock.steady_s(),
-                error=error,
-                fix=fix,
-                is_undone=is_undone,
-            ),
-            is_stopping,
+                self.work, state, at=self._clock.at(), at_s=self._clock.steady_s(), error=error, fix=fix
+            )
         )
 
-    def _finish_notes(self, is_stopping: Callable[[], bool]) -> None:
+    def _finish_notes(self) -> None:
         def flush() -> None:
             if not self.recorder.flush():
                 raise StoreError("the notes are not written")
 
-        self._patiently(flush, is_stopping)
+        self._patiently(flush)
         if self.recorder.is_stale:
             raise StaleError
 
-    def _patiently(self, do: Callable[[], T], is_stopping: Callable[[], bool]) -> T:
-        return patiently(do, is_stopping)
+    def _patiently(self, do: Callable[[], T]) -> T:
+        return patiently(do, self._is_stopping)
 
     def _stop_now(self) -> None:
         with self._connecting:

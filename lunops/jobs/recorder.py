@@ -13,7 +13,7 @@ from lunops.errors import StoreError
 from lunops.jobs.outside import Clock
 from lunops.model import ItemResult, Task, TaskResult
 from lunops.store import StaleError, Store, Work
-from lunops.store.keeping import ItemEnded, Note, Progress, TakenBack, TaskBegun, TaskEnded, Warned
+from lunops.store.keeping import ItemEnded, Note, Progress, TakenBack, TaskBegun, TaskEnded
 
 _log = logging.getLogger("lunops.jobs")
 
@@ -72,10 +72,6 @@ class Recorder:
     def taken_back(self, result: TaskResult) -> None:
         """Note what was taken back."""
         self._add(TakenBack(result=result, at=self._at()))
-
-    def warn(self, what: str, fix: str) -> None:
-        """Note what whoever follows the job should know."""
-        self._add(Warned(what=what, fix=fix, at=self._at()))
 
     def flush(self, *, is_durable: bool = False) -> bool:
         """Write what was noted; return whether nothing is left to be written."""

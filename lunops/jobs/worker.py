@@ -15,30 +15,18 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from lunops.errors import LunopsError, StoreError
+from lunops.errors import StoreError
 from lunops.job_engine import JobEngine, LeaveError, Progress, Step
 from lunops.jobs.outside import Outside
 from lunops.jobs.part_run import Bounds, PartRun, patiently
+from lunops.lives import Lives
 from lunops.store import Room, Store
 from lunops.store.workers import WorkerRow
 
 _GAP_S = 2.0  # between two looks at the others, after which nothing follows from their silence
 _log = logging.getLogger("lunops.jobs")
-
-
-class WorkerLives(Protocol):
-    """What a worker needs of `lunops.lives`."""
-
-    own: str
-
-    def begin(self) -> None: ...
-    def hold(self) -> None: ...
-    def end(self) -> None: ...
-    def if_dead(self, name: str) -> AbstractContextManager[bool]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +52,7 @@ class Worker:
         self,
         store: Store,
         outside: Outside,
-        lives: WorkerLives,
+        lives: Lives,
         *,
         labels: tuple[str, ...] = ("",),
         pacing: Pacing = Pacing(),
@@ -152,23 +140,19 @@ class Worker:
         )
         if work is None:
             return
-        part = PartRun(self._store, self._outside, work, worker=self.name, bounds=self._bounds)
+        part = PartRun(
+            self._store, self._outside, work, worker=self.name, bounds=self._bounds, is_stopping=self._ending.is_set
+        )
         self._running[workflow_id] = part
         try:
-            part.run(step, self._ending.is_set)
+            part.run(step)
         except LeaveError:
-            self._leave(part)
+            part.recorder.flush()
             raise
         finally:
             self._running.pop(workflow_id, None)
             self._told.discard(workflow_id)
             self.wake()  # what waited for its names, or for room on its head
-
-    def _leave(self, part: PartRun) -> None:
-        try:
-            part.recorder.flush()
-        except LunopsError as error:
-            _log.warning("%s: the last notes are not written down: %s", part.work.job_id, error)
 
     # ---- the gate
 

@@ -10,13 +10,13 @@ import contextlib
 import errno
 import fcntl
 import functools
-import hashlib
 import os
 import struct
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lunops.agent.name_locks import place
 from lunops.agent.system import Locked
 from lunops.sim import turn
 
@@ -108,7 +108,7 @@ def _in_words(pid: int) -> str:
 @functools.lru_cache
 def _places(path: str) -> tuple[int, int]:
     """Return the byte that stands for a path's lock, and where the words of its holder are."""
-    number = int.from_bytes(hashlib.sha256(path.encode()).digest()[:7], "big")
+    number = place(path)
     return number, number % _HOLDERS * _HOLDER_MOST
 
 

@@ -33,7 +33,7 @@ from lunops.store.gate import Admitted, Room
 from lunops.store.heads import HeadRow
 from lunops.store.keeping import Note
 from lunops.store.migrate import migrate
-from lunops.store.parts import StaleError, Work
+from lunops.store.parts import StaleError, Unfinished, Work
 from lunops.store.reading import Filter
 from lunops.store.rows import Cancel, Event, ItemRow, JobRecord, JobRow, NewJob, OutcomeRow, State
 from lunops.store.workers import WorkerRow
@@ -160,7 +160,7 @@ class Store:
         with self.database.write(is_durable=False) as connection:
             parts.enqueued(connection, workflow_id)
 
-    def unfinished(self) -> list[parts.Unfinished]:
+    def unfinished(self) -> list[Unfinished]:
         """Return the work that was admitted and is not over, in the order of acceptance."""
         with self.database.read() as connection:
             return parts.unfinished(connection)
@@ -192,23 +192,11 @@ class Store:
         with self.database.write(is_alone=True) as connection:
             parts.put_back(connection, work, at=at, why=why, fix=fix, again_at=again_at, is_agent_lost=is_agent_lost)
 
-    def end(
-        self,
-        work: Work,
-        state: State,
-        *,
-        at: float,
-        at_s: float,
-        error: str = "",
-        fix: str = "",
-        is_undone: bool = False,
-    ) -> None:
+    def end(self, work: Work, state: State, *, at: float, at_s: float, error: str = "", fix: str = "") -> None:
         """Note how the part ended; with its last part the job is over. Raises StaleError."""
         with self.database.write(is_alone=True) as connection:
             parts.check_token(connection, work)
-            writing.end_part(
-                connection, work.job_id, work.head, state, at=at, at_s=at_s, error=error, fix=fix, is_undone=is_undone
-            )
+            writing.end_part(connection, work.job_id, work.head, state, at=at, at_s=at_s, error=error, fix=fix)
 
     def give_up(self, workflow_id: str, what: str, fix: str, *, at: float, at_s: float) -> None:
         """Let a part fail that nobody runs; nothing happens if it is over."""
@@ -310,6 +298,3 @@ def _queue_full(number: int, client: str, jobs_per_s: float) -> QueueFullError:
         fix=f"send it again in {retry_after_s} s",
         retry_after_s=retry_after_s,
     )
-
-
-Unfinished = parts.Unfinished

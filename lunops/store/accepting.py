@@ -12,11 +12,10 @@ from lunops.errors import JobError
 from lunops.model import Task
 from lunops.store.rows import Claim, Kind, NewEvent, NewJob, State
 from lunops.store.tables import claims, items, jobs, parts, tasks, waits
-from lunops.store.writing import add_events
+from lunops.store.writing import add_events, shares
 
 TASKS = TypeAdapter(tuple[Task, ...])
 TARGET = "target "  # begins the name of a claim that is a target's, by IQN, and not a dataset's
-_AT_ONCE = 400  # names in one query: each is a parameter, and databases bound their number
 
 
 def workflow_id(place: int, job_id: str, head: str, attempt: int) -> str:
@@ -124,8 +123,8 @@ def _by_head(found: Iterable[Claim]) -> Iterator[tuple[str, bool, Sequence[str]]
     for claim in found:
         sets.setdefault((claim.head, claim.is_shared), []).append(claim.name)
     for (head, shared), names in sets.items():
-        for start in range(0, len(names), _AT_ONCE):
-            yield head, shared, names[start : start + _AT_ONCE]
+        for some in shares(names):
+            yield head, shared, some
 
 
 def _refuse_moving_targets(connection: sa.Connection, new: NewJob) -> None:

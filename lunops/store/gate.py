@@ -7,7 +7,7 @@ go in the order of acceptance, whatever their priority. All of it happens in one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -16,6 +16,11 @@ from lunops.store.heads import HeadRow, all_heads
 from lunops.store.rows import State
 from lunops.store.tables import jobs, parts, turns, waits
 from lunops.store.writing import PART_IS_UNFINISHED
+
+_TURN = sa.text(
+    "INSERT INTO turns (head, client, turn) VALUES (:head, :client, :turn)"
+    " ON CONFLICT (head, client) DO UPDATE SET turn = excluded.turn"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +73,14 @@ def admit(connection: sa.Connection, room: Callable[[str], Room], *, at: float, 
     }
     admitted = []
     for head in sorted(free):
-        candidates = [row for row in waiting if row.head == head]
-        for row in _in_turn(candidates, free[head], served):
-            label = room(head).label
+        label = room(head).label
+        for row in _in_turn([each for each in waiting if each.head == head], free[head], served):
             connection.execute(
                 sa.update(parts)
                 .where(parts.c.job_id == row.job_id, parts.c.head == head)
                 .values(admitted_s=at_s, label=label, is_enqueued=0)
             )
-            _serve(connection, head, row.client, served)
+            connection.execute(_TURN, {"head": head, "client": row.client, "turn": served[head, row.client]})
             admitted.append(Admitted(workflow_id=row.workflow_id, label=label))
     return admitted
 
@@ -131,28 +135,14 @@ def _free(limit: int, busy: int, state: HeadRow | None, at: float) -> int:
     return (1 if state.failures else limit) - busy
 
 
-def _in_turn(candidates: Sequence[_Waiting], free: int, served: Mapping[tuple[str, str], int]) -> list[_Waiting]:
-    """Return up to `free` of these parts of one head, in the order in which they may go."""
-    left = list(candidates)
-    turn = dict(served)
-    chosen: list[_Waiting] = []
-    while left and len(chosen) < free:
+def _in_turn(left: list[_Waiting], free: int, served: dict[tuple[str, str], int]) -> Iterator[_Waiting]:
+    """Give up to `free` of these parts of one head in the order in which they may go; each is noted in `served`."""
+    for _ in range(min(free, len(left))):
         # The list is in the order of acceptance, and `min` takes the first of equals.
-        first = min(left, key=lambda each: (-each.priority, turn.get((each.head, each.client), 0)))
+        first = min(left, key=lambda each: (-each.priority, served.get((each.head, each.client), 0)))
         left.remove(first)
-        turn[first.head, first.client] = max(turn.values(), default=0) + 1
-        chosen.append(first)
-    return chosen
-
-
-def _serve(connection: sa.Connection, head: str, client: str, served: dict[tuple[str, str], int]) -> None:
-    turn = max((each for (name, _), each in served.items() if name == head), default=0) + 1
-    key = (head, client)
-    if key in served:
-        connection.execute(sa.update(turns).where(turns.c.head == head, turns.c.client == client).values(turn=turn))
-    else:
-        connection.execute(sa.insert(turns).values(head=head, client=client, turn=turn))
-    served[key] = turn
+        served[first.head, first.client] = max(served.values(), default=0) + 1
+        yield first
 
 
 def has_waiting(connection: sa.Connection, *, at: float) -> bool:

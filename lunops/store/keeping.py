@@ -62,15 +62,6 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Warned:
-    """Something that whoever follows the job should know."""
-
-    what: str
-    fix: str
-    at: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class TakenBack:
     """What a run made for items was taken back, or not; part of the task `task_id`, which goes on."""
 
@@ -78,7 +69,7 @@ class TakenBack:
     at: float
 
 
-Note = TaskBegun | TakenBack | ItemEnded | TaskEnded | Progress | Warned
+Note = TaskBegun | TakenBack | ItemEnded | TaskEnded | Progress
 
 _OUTCOMES = sa.text(
     "INSERT INTO outcomes (job_id, head, task_id, key, module, status, changes, error, fix, left_behind, seconds)"
@@ -137,9 +128,6 @@ def keep(connection: sa.Connection, work: Work, worker: str, notes: Sequence[Not
                         kind=Kind.PROGRESS, at=note.at, head=work.head, task_id=note.task_id, key=note.key, data=done
                     )
                 )
-            case Warned():
-                warning = {"error": note.what, "fix": note.fix}
-                events.append(NewEvent(kind=Kind.WARNING, at=note.at, head=work.head, data=warning))
     if rows:
         connection.execute(_OUTCOMES, list(rows.values()))
     last = {note.task_id: note.at_s for note in notes if isinstance(note, ItemEnded)}

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from lunops.model import Status
 from lunops.store.rows import ItemRow, OutcomeRow, State
 from lunops.store.tables import items, jobs, outcomes
-
-_AT_ONCE = 400  # ids in one query: each is a parameter, and databases bound their number
+from lunops.store.writing import shares
 
 
 def ids_beginning(connection: sa.Connection, starts: Sequence[str]) -> list[str]:
     """Return the ids of all jobs that begin with one of these texts, which are of one length."""
     found: list[str] = []
-    for some in _shares(sorted(set(starts))):
+    for some in shares(sorted(set(starts))):
         is_one = sa.func.substr(jobs.c.id, 1, len(some[0])).in_(some)
         found += connection.execute(sa.select(jobs.c.id).where(is_one).order_by(jobs.c.id)).scalars()
     return found
@@ -36,7 +35,7 @@ def state_of(connection: sa.Connection, job_id: str) -> tuple[State, int] | None
 def outcomes_of(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, tuple[list[ItemRow], list[OutcomeRow]]]:
     """Return the items of each of these jobs, and how they ended in each task: not what was changed."""
     found: dict[str, tuple[list[ItemRow], list[OutcomeRow]]] = {job_id: ([], []) for job_id in job_ids}
-    for some in _shares(job_ids):
+    for some in shares(job_ids):
         for item in connection.execute(sa.select(items).where(items.c.job_id.in_(some)).order_by(items.c.place)):
             found[item.job_id][0].append(
                 ItemRow(
@@ -57,8 +56,3 @@ def outcomes_of(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, 
             )
             found[row.job_id][1].append(outcome)
     return found
-
-
-def _shares(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]

@@ -23,7 +23,7 @@ from lunops.store.rows import (
     TaskRow,
 )
 from lunops.store.tables import events, items, jobs, outcomes, parts, runs, tasks, waits
-from lunops.store.writing import JOB_IS_UNFINISHED, PART_IS_UNFINISHED, UNFINISHED
+from lunops.store.writing import JOB_IS_UNFINISHED, PART_IS_UNFINISHED, UNFINISHED, shares
 
 _FEW = 500  # jobs
 _JOB = [jobs.c[name] for name in JobRow.__dataclass_fields__]
@@ -206,8 +206,8 @@ def ids_like(connection: sa.Connection, start: str, most: int = 10) -> list[str]
 def heads_of(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, list[str]]:
     """Return the heads of each of these jobs."""
     found: dict[str, list[str]] = {}
-    for start in range(0, len(job_ids), 400):
-        some = sa.select(parts.c.job_id, parts.c.head).where(parts.c.job_id.in_(job_ids[start : start + 400]))
-        for row in connection.execute(some.order_by(parts.c.head)):
+    for some in shares(job_ids):
+        wanted = sa.select(parts.c.job_id, parts.c.head).where(parts.c.job_id.in_(some))
+        for row in connection.execute(wanted.order_by(parts.c.head)):
             found.setdefault(row.job_id, []).append(row.head)
     return found

@@ -86,7 +86,6 @@ parts = Table(
     Column("worker", _TEXT, nullable=False, server_default=""),
     Column("started_s", Float),
     Column("ended_s", Float),
-    Column("is_undone", Boolean, nullable=False, server_default=text("false")),  # cancelled, and taken back
     Column("tasks", _TEXT, nullable=False),  # last, as the request is
     Index(
         "parts_unfinished",

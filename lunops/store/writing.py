@@ -6,17 +6,26 @@ On PostgreSQL rows are locked in this order by every transaction: parts, then jo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 from lunops.store.rows import Kind, NewEvent, State
 from lunops.store.tables import claims, events, jobs, kept, parts, waits
 
+T = TypeVar("T")
+_AT_ONCE = 400
 UNFINISHED = (State.QUEUED, State.RUNNING)
 # In words, not as parameters: only then a database sees that its index of what is unfinished will do.
 PART_IS_UNFINISHED = sa.text("parts.state IN ('queued', 'running')")
 JOB_IS_UNFINISHED = sa.text("jobs.state IN ('queued', 'running')")
+
+
+def shares(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Give them in runs that fit into one query: each is a parameter there, and databases bound their number."""
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]
 
 
 def add_events(connection: sa.Connection, job_id: str, new: Sequence[NewEvent]) -> None:
@@ -54,13 +63,12 @@ def end_part(
     at_s: float,
     error: str = "",
     fix: str = "",
-    is_undone: bool = False,
 ) -> bool:
     """Note how a part ended, and what it touched is free; return False if it was over already."""
     done = connection.execute(
         sa.update(parts)
         .where(parts.c.job_id == job_id, parts.c.head == head, parts.c.state.in_(UNFINISHED))
-        .values(state=str(state), error=error, fix=fix, ended_s=at_s, is_undone=is_undone)
+        .values(state=str(state), error=error, fix=fix, ended_s=at_s)
     )
     if not done.rowcount:
         return False
