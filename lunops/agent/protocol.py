@@ -9,6 +9,7 @@ Controller to agent:
     {"do": "at_work", "id": "…", "run": "…"}  who else on this head is at work for that run?
     {"do": "alive", "quiet_s": 20}         the controller is; an agent that heard it once, and then nothing for so
                                            long, cancels what runs, and ends: see lunops.agent.quiet
+    {"do": "let_go"}                       its names are free for others; the session goes on
     {"do": "cancel"}                       ends the running task between two items
     {"do": "pipe", "id": "…", "side": "send|receive", "args": {…}, "stall_s": 120}
                                            be one end of a stream, see lunops.agent.pipe

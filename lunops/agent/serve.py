@@ -132,6 +132,10 @@ class Agent:
         if request["do"] == "cancel":
             self.cancel()
             return
+        if request["do"] == "let_go":
+            self._over.wait()
+            self.names.release()
+            return
         if request["do"] == "alive":
             return  # an agent within its controller's process ends with it; `loop` is that of the others
         self._over.wait()  # one task at a time, in order

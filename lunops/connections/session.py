@@ -134,6 +134,13 @@ class Session:
             raise kind(error, where=f"{self._host.name}, undo:{task_id}", fix=str(answer.finished.get("fix")))
         return answer.items
 
+    def let_go(self) -> None:
+        """Give up the names that the session has locked, and keep it for more."""
+        with self._sending:
+            if not self._broken:
+                with contextlib.suppress(HeadError):  # found by the next task
+                    self._channel.send(_line({"do": "let_go"}))
+
     def at_work(self, run: str) -> str:
         """Return who else on the head is at work for a run, as `pid 12 (…)`; the empty text if nobody is."""
         where = f"{self._host.name}, at_work"

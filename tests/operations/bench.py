@@ -178,7 +178,11 @@ class Bench:
         context = Context(host=self.host, templates=load_templates(), run=run)
         made = tuple(MODULES[module].item(dict(each), context, f"item {place}") for place, each in enumerate(args))
         task = Task(id=f"01:{module}", name=module, module=module, items=made, timeout_s=timeout_s)
-        return self.session().run(task, check=check)
+        session = self.session()
+        try:
+            return session.run(task, check=check)
+        finally:
+            session.let_go()
 
     def undo(self, *results: TaskResult) -> tuple[ItemResult, ...]:
         """Take back all that these tasks made, as a run does for items that fail later."""
@@ -267,9 +271,7 @@ class _Kept:
         self.wedged = session.wedged
         self.at_work = session.at_work
         self.cancel = session.cancel
-
-    def close(self) -> None:
-        """Leave it open."""
+        self.close = session.let_go  # the run is over: others may have its names
 
 
 def items(result: RunResult, module: str) -> dict[str, ItemResult]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lunops.connections import connect
+from lunops.connections import Timeouts, connect
 from lunops.model import Plan, RunResult, Status
 from lunops.runner import run_plan
 from tests.operations.bench import ISCSI, Bench, items
@@ -69,6 +69,24 @@ class LocksSuite:
         assert halves == [], results
         assert not made.is_bad, made
         assert served == luns
+
+    def test_the_luns_of_a_run_are_its_own_until_it_is_over(self, bench: Bench) -> None:
+        mine, free = bench.luns(2)
+        other = connect(bench.host, timeouts=Timeouts(lock_wait_s=0.5))
+
+        bench.session().run(bench.create_plan([mine]).heads[0].tasks[0])  # it goes on: its session is not let go
+        refused = other.run(bench.create_plan([mine, free]).heads[0].tasks[0])
+        bench.session().let_go()
+        taken = other.run(bench.create_plan([mine]).heads[0].tasks[0])
+        other.close()
+        bench.delete([mine, free])
+
+        by_key = {item.key: item for item in refused.items}
+        assert (by_key[mine.dst].status, by_key[mine.dst].busy) == (Status.FAILED, True)
+        assert f"another run is at {mine.dst}: pid " in by_key[mine.dst].error
+        assert (by_key[free.dst].status, by_key[free.dst].busy) == (Status.CHANGED, False)
+        assert [item.busy for item in taken.items] == [False]
+        assert [trace for lun in (mine, free) for trace in bench.traces(lun)] == []
 
     @pytest.mark.parametrize("lock", ["/run/lock/lunops-lio.lock", "/var/run/targetcli.lock"])
     def test_a_lock_that_is_not_free_in_time_is_an_error_that_names_pid_and_command(
