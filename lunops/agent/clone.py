@@ -27,6 +27,7 @@ _BASE = ("type", "origin", zfs.MANAGED, zfs.MADE)
 def run(work: Work, items: Sequence[Item]) -> None:
     """Do the task."""
     found = zfs.observe(work.system, _names(items), _BASE)
+    _mark_half_made(work, items, found)
     parents = Parents(work, "dst")
     parents.make_all(items, found, lambda item: _check_source(found, item.args["src"]))
     done: Set[str] = set()
@@ -39,6 +40,34 @@ def run(work: Work, items: Sequence[Item]) -> None:
     work.each(items, one)
     _take_back_intents(work, {item.args["dst"]: before[item.key] for item in items if item.key in before}, done)
     parents.take_back_unused(done)
+
+
+def _mark_half_made(work: Work, items: Sequence[Item], found: Dict[str, zfs.Found]) -> None:
+    """Give their marks to clones that a power cut left without, of which the record says that lunops was making them.
+
+    The marks come in a transaction of ZFS after the clone's own. Without them nobody would destroy the clone again.
+    """
+    bare = [item for item in items if _is_bare(item, found)]
+    if work.check or not bare:
+        return
+    with lio.locked(work, locks=[lio.OUR_LOCK]):
+        recorded = records.Records(work.system)
+    for item in bare:
+        source, dataset, marks = item.args["src"], item.args["dst"], item.args["marks"]
+        record = recorded.get(marks[zfs.LUN]) or {}
+        said = (record.get("want"), record.get("dataset"), record.get("origin"))
+        if said == (records.MAKING, dataset, source):
+            # As whoever began it would have marked it: only that run may take it back.
+            work.system.run(props.set_command(dict(marks, **{zfs.MADE: record["run"]}), dataset))
+            found.update(zfs.observe(work.system, [dataset], _BASE))
+
+
+def _is_bare(item: Item, found: Dict[str, zfs.Found]) -> bool:
+    """Return whether the clone of a LUN is there, of the right snapshot, and carries no mark."""
+    now = found.get(item.args["dst"])
+    if now is None or not item.args.get("marks", {}).get(zfs.LUN):
+        return False
+    return now.value("origin") == item.args["src"] and not (now.local(zfs.MANAGED) or now.local(zfs.MADE))
 
 
 def _record_intents(work: Work, items: Sequence[Item], found: Dict[str, zfs.Found]) -> Dict[str, _Intent]:

@@ -104,7 +104,8 @@ def test_a_killed_service_and_a_head_without_power_end_both_jobs_right(
     whole(goes, eyes[goes.name], there)
 
     gone = one.submit("DELETE", removal(here + there))
-    assert one.finished(gone, timeout_s=_GUARD_S)["status"] == "complete"
+    status = one.finished(gone, timeout_s=_GUARD_S)
+    assert status["status"] == "complete", status.get("errors")
     for head, clones in ((stays, here), (goes, there)):
         assert traces(eyes[head.name], clones) == []
     request.node.user_properties.append(("count:power cuts survived by a real head", 1))
