@@ -55,6 +55,15 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/lunops.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.create_database(request.module.__name__.rpartition(".")[2])
+
+
 class _Plugin:
     """Hears every report once, in the process that the user started."""
 

@@ -24,12 +24,11 @@ from tests.store_support import accept, admit, begin, end, new_job
 from tests.support.postgres import Postgres
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+@pytest.fixture
+def world(store_url: str, tmp_path: Path) -> World:
     made = World(tmp_path)
-    if request.param == "postgresql":
-        server: Postgres = request.getfixturevalue("postgres")
-        made.use(server.create_database("commands"))
+    if not store_url.startswith("sqlite:"):
+        made.use(store_url)
     return made
 
 

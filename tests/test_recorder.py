@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +14,13 @@ from lunops.model import ItemResult, Status, Task, TaskResult
 from lunops.store import Store, Work
 from lunops.store.rows import Kind
 from tests.store_support import TASK, accept, admit, begin, end, new_job
-from tests.support.postgres import Postgres
 
 _TASK = Task(id=TASK, name="Make the clones", module="zfs_clone", items=())
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "sqlite":
-        made = Store(tmp_path / "lunops.db")
-    else:
-        server: Postgres = request.getfixturevalue("postgres")
-        made = Store(server.create_database("recorder"))
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    made = Store(store_url)
     yield made
     made.close()
 

@@ -39,17 +39,9 @@ from tests.store_support import (
 from tests.support.postgres import Postgres
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
-    if request.param == "sqlite":
-        return tmp_path / "lunops.db"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.create_database("store")
-
-
 @pytest.fixture
-def store(where: str | Path) -> Iterator[Store]:
-    made = Store(where)
+def store(store_url: str) -> Iterator[Store]:
+    made = Store(store_url)
     yield made
     made.close()
 
@@ -57,9 +49,9 @@ def store(where: str | Path) -> Iterator[Store]:
 # ---- accepted, and read again
 
 
-def test_what_was_accepted_is_there_for_another_process(store: Store, where: str | Path) -> None:
+def test_what_was_accepted_is_there_for_another_process(store: Store, store_url: str) -> None:
     accept(store, new_job("a", "p/n1", "p/n2"))
-    other = Store(where)
+    other = Store(store_url)
     record = other.record("a")
     other.close()
     assert record is not None
@@ -266,9 +258,9 @@ def test_a_drained_head_and_one_that_was_not_reached_begin_nothing_for_their_tim
         assert retry_at - 1000.0 * (turn + 1) == BACK_OFF_S[min(turn, len(BACK_OFF_S) - 1)]
 
 
-def test_two_processes_at_the_gate_let_nothing_through_twice(store: Store, where: str | Path) -> None:
+def test_two_processes_at_the_gate_let_nothing_through_twice(store: Store, store_url: str) -> None:
     accept(store, *[new_job(f"j{number}", f"p/{number}") for number in range(40)])
-    other = Store(where)
+    other = Store(store_url)
     through: list[str] = []
 
     def go(mine: Store) -> None:
@@ -312,9 +304,9 @@ store.close()
 """
 
 
-def test_two_processes_share_the_work_and_do_none_of_it_twice(store: Store, where: str | Path) -> None:
+def test_two_processes_share_the_work_and_do_none_of_it_twice(store: Store, store_url: str) -> None:
     accept(store, *[new_job(f"j{number}", f"p/{number // 2}") for number in range(40)])
-    url = where if isinstance(where, str) else f"sqlite:///{where}"
+    url = store_url
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", _GATE, url, token], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -463,12 +455,12 @@ def test_a_cancel_ends_what_was_let_through_and_not_begun(store: Store) -> None:
 # ---- events
 
 
-def test_events_are_numbered_without_a_gap_whoever_writes_them(store: Store, where: str | Path) -> None:
+def test_events_are_numbered_without_a_gap_whoever_writes_them(store: Store, store_url: str) -> None:
     accept(store, new_job("a", "p/1"))
     admit(store)
     work = begin(store, "a")
     store.keep(work, "w", [begun()])
-    other = Store(where)
+    other = Store(store_url)
 
     def write(mine: Store, name: str) -> None:
         for number in range(20):

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -27,7 +26,6 @@ from tests.store_support import (
     new_job,
     state,
 )
-from tests.support.postgres import Postgres
 
 # Forks a life for each line that it reads, to be killed at the write of that number: one start of Python for all.
 _LIVES = """
@@ -129,9 +127,9 @@ _ENDS = {"life": {"a": "complete", "b": "complete", "c": "cancelled"}, "troubled
 class Lives:
     """The process that makes them."""
 
-    def __init__(self, where: str, which: str) -> None:
+    def __init__(self, store_url: str, which: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _LIVES, where, which], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _LIVES, store_url, which], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def live(self, at: int) -> str:
@@ -146,14 +144,6 @@ class Lives:
         self.process.communicate(timeout=60)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/lunops.db"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.create_database("killed")
-
-
 def fresh(store: Store) -> None:
     """Empty the store."""
     with store.database.write() as connection:
@@ -162,13 +152,13 @@ def fresh(store: Store) -> None:
 
 
 @contextmanager
-def opened(where: str, kept: Store) -> Iterator[Store]:
+def opened(store_url: str, kept: Store) -> Iterator[Store]:
     """Give the store, opened again if it is a file: what was left in SQLite's log is recovered by that alone."""
     if not kept.database.is_sqlite:
         yield kept
         return
     kept.close()
-    with closing(Store(where)) as store:
+    with closing(Store(store_url)) as store:
         yield store
 
 
@@ -178,26 +168,26 @@ def which(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def lives(where: str, which: str) -> Iterator[Lives]:
-    made = Lives(where, which)
+def lives(store_url: str, which: str) -> Iterator[Lives]:
+    made = Lives(store_url, which)
     yield made
     made.close()
 
 
 @pytest.mark.timeout(600)
 def test_killed_at_any_write_it_leaves_a_consistent_store_that_goes_on_to_the_right_end(
-    where: str, lives: Lives, which: str
+    store_url: str, lives: Lives, which: str
 ) -> None:
     count, word, code = lives.live(0).split()
     assert (word, code) == ("writes", "0")
     writes = int(count)
     assert writes > 50
-    kept = Store(where)
+    kept = Store(store_url)
     for at in range(1, writes + 1):
-        with opened(where, kept) as store:
+        with opened(store_url, kept) as store:
             fresh(store)
         assert lives.live(at) == str(-signal.SIGKILL), at
-        with opened(where, kept) as store:
+        with opened(store_url, kept) as store:
             assert store.check() == [], f"killed at write {at} of {writes}"
             LIVES[which](store)
             assert {job.id: str(job.state) for job in store.jobs(Filter())} == _ENDS[which], at

@@ -14,15 +14,13 @@ from lunops.model import Json
 from lunops.store.rows import JobRecord
 from tests.service_process import GUARD_S, Process, Service, World
 from tests.service_support import clone, gone, wait_for
-from tests.support.postgres import Postgres
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+@pytest.fixture
+def world(store_url: str, tmp_path: Path) -> World:
     made = World(tmp_path)
-    if request.param == "postgresql":
-        server: Postgres = request.getfixturevalue("postgres")
-        made.use(server.create_database("workers"))
+    if not store_url.startswith("sqlite:"):
+        made.use(store_url)
     return made
 
 

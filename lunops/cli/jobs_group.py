@@ -163,14 +163,15 @@ def _again(
     from lunops.jobs import Again
     from lunops.web import v1_input
 
-    again = Again(how=how, job_id=job_id)
-    most = access.settings.items_max
-    if kind == "create":
-        clones = v1_input.create_requests(request, access.inventory, most)
-        new = access.jobs.create(clones, request=request, client=who(), again=again, priority=priority)
-    else:
-        gone = v1_input.delete_requests(request, access.inventory, most)
-        new = access.jobs.delete(gone, request=request, client=who(), again=again, priority=priority)
+    new = v1_input.accept(
+        access.jobs,
+        kind,
+        request,
+        access.settings.items_max,
+        client=who(),
+        again=Again(how=how, job_id=job_id),
+        priority=priority,
+    )
     click.echo(new)
     return watch_job(access, new) if watch else 0
 

@@ -129,22 +129,11 @@ def put_back(
 ) -> None:
     """Let a part wait at the gate again, as new work for the engine, and not before `again_at`."""
     check_token(connection, work)
+    if is_agent_lost:
+        of_part = parts.c.job_id == work.job_id, parts.c.head == work.head
+        connection.execute(sa.update(parts).where(*of_part).values(agents_lost=parts.c.agents_lost + 1))
     attempt = work.attempt + 1
-    connection.execute(
-        sa.update(parts)
-        .where(parts.c.job_id == work.job_id, parts.c.head == work.head)
-        .values(
-            state=str(State.QUEUED),
-            admitted_s=None,
-            not_before_at=again_at,
-            is_enqueued=0,
-            token="",
-            worker="",
-            attempt=attempt,
-            agents_lost=parts.c.agents_lost + int(is_agent_lost),
-            workflow_id=workflow_id(_place(connection, work), work.job_id, work.head, attempt),
-        )
-    )
+    to_gate(connection, work.job_id, work.head, attempt=attempt, not_before_at=again_at)
     said = {"error": why, "fix": fix, "again_in_s": round(max(0.0, again_at - at), 1), "attempt": attempt}
     add_events(
         connection,
@@ -156,11 +145,23 @@ def put_back(
     )
 
 
-def _place(connection: sa.Connection, work: Work) -> int:
-    return int(
-        connection.execute(
-            sa.select(parts.c.place).where(parts.c.job_id == work.job_id, parts.c.head == work.head)
-        ).scalar_one()
+def to_gate(connection: sa.Connection, job_id: str, head: str, *, attempt: int, not_before_at: float) -> None:
+    """Let a part wait at the gate as this attempt, which is other work for the engine than those before."""
+    of_part = parts.c.job_id == job_id, parts.c.head == head
+    place = connection.execute(sa.select(parts.c.place).where(*of_part)).scalar_one()
+    connection.execute(
+        sa.update(parts)
+        .where(*of_part)
+        .values(
+            state=str(State.QUEUED),
+            admitted_s=None,
+            not_before_at=not_before_at,
+            is_enqueued=0,
+            token="",
+            worker="",
+            attempt=attempt,
+            workflow_id=workflow_id(place, job_id, head, attempt),
+        )
     )
 
 

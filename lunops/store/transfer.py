@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from lunops.errors import InputError
 from lunops.model import Json
-from lunops.store.accepting import workflow_id
+from lunops.store.parts import to_gate
 from lunops.store.rows import Kind, NewEvent, State
 from lunops.store.tables import VERSION, jobs, metadata, parts, schema, workers
 from lunops.store.writing import UNFINISHED, add_events, end_part
@@ -156,19 +156,6 @@ def _begin_anew(connection: sa.Connection, part: sa.Row[Any], at: float) -> None
     """Let a part wait at the gate, for another engine, which has never heard of it."""
     # A further attempt has perhaps made something, as a cancel must know.
     attempt = part.attempt if part.started_s is None else part.attempt + 1
-    connection.execute(
-        sa.update(parts)
-        .where(parts.c.job_id == part.job_id, parts.c.head == part.head)
-        .values(
-            state=str(State.QUEUED),
-            admitted_s=None,
-            is_enqueued=0,
-            token="",
-            worker="",
-            not_before_at=0.0,
-            attempt=attempt,
-            workflow_id=workflow_id(part.place, part.job_id, part.head, attempt),
-        )
-    )
+    to_gate(connection, part.job_id, part.head, attempt=attempt, not_before_at=0.0)
     said = {"what": "the store was moved", "attempt": attempt}
     add_events(connection, part.job_id, [NewEvent(kind=Kind.WARNING, at=at, head=part.head, data=said)])

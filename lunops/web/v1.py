@@ -27,12 +27,7 @@ def add(app: bottle.Bottle, jobs: Jobs, *, items_max: int, body_max_bytes: int) 
 
     def accept(kind: str, request: Json, again: Again | None = None) -> dict[str, Json]:
         client = _client(bottle.request)
-        if kind == "create":
-            clones = v1_input.create_requests(request, jobs.inventory, items_max)
-            job_id = jobs.create(clones, request=request, client=client, again=again)
-        else:
-            gone = v1_input.delete_requests(request, jobs.inventory, items_max)
-            job_id = jobs.delete(gone, request=request, client=client, again=again)
+        job_id = v1_input.accept(jobs, kind, request, items_max, client=client, again=again)
         return {"status": "ok", "job_id": job_id}
 
     def create() -> Json:

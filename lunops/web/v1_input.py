@@ -1,4 +1,7 @@
-"""Check the bodies of REST v1.0: every problem at once, each with its item, its field and how to mend it."""
+"""Check the bodies of REST v1.0: every problem at once, each with its item, its field and how to mend it.
+
+What is right is accepted as a job (`accept`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pydantic_core import from_json
 
 from lunops.errors import InputError, InventoryError
 from lunops.inventory import Inventory
+from lunops.jobs import Again, Jobs
 from lunops.model import Json
 from lunops.modules.base import DatasetName, IqnName, SnapshotName
 from lunops.modules.zfs import PropertyName, PropertyValue
@@ -215,3 +219,21 @@ def _fault(problem: Problem) -> Fault:
 def _place(path: str) -> tuple[int | None, str]:
     match = _ITEM.match(path)
     return (int(match[1]), path[match.end() :]) if match else (None, path)
+
+
+def accept(
+    jobs: Jobs,
+    kind: str,
+    request: Json,
+    items_max: int,
+    *,
+    client: str,
+    again: Again | None = None,
+    priority: int | None = None,
+) -> str:
+    """Check a request of this kind and accept it as a job; return its id. Raises InputError, JobError, StoreError."""
+    if kind == "create":
+        clones = create_requests(request, jobs.inventory, items_max)
+        return jobs.create(clones, request=request, client=client, again=again, priority=priority)
+    gone = delete_requests(request, jobs.inventory, items_max)
+    return jobs.delete(gone, request=request, client=client, again=again, priority=priority)
