@@ -9,11 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lunops.agent.names import Names, names_of
+from lunops.agent import changed_names, undo
+from lunops.agent.names import Names
 from lunops.agent.outcome import Busy
+from lunops.agent.registry import MODULES
 from lunops.agent.system import System
 from lunops.agent.work import Item, Work
 from lunops.sim.head import SimulatedSystem
@@ -44,7 +47,8 @@ def work(system: System, *, check: bool = False) -> Work:
 
 
 def items(*keys: str) -> list[Item]:
-    return [Item(key, {"dst": key, "src": "p/golden@1"}) for key in keys]
+    args = {"src": "p/golden@1", "fragment": {}, "made": []}
+    return [Item(key, {**args, "dst": key, "dataset": key, "wwn": key}) for key in keys]
 
 
 @pytest.fixture
@@ -172,9 +176,52 @@ def test_two_that_want_the_same_names_in_another_order_both_get_them_in_turn(
     assert refused == [{}] * 20
 
 
-def test_the_names_of_an_item_are_what_it_changes_also_in_its_parts() -> None:
-    item = Item("p/a", {"clone": {"src": "p/g@1", "dst": "p/a"}, "target": {"wwn": "iqn.x:a", "dataset": "p/a"}})
-    assert names_of(item) == {"p/a", "iqn.x:a"}
+# What these change, if anything, is no dataset and no target.
+NAMELESS = {
+    *("boot_order", "command", "copy", "doctor", "drift", "facts", "file", "lio_discovery", "sessions", "setup"),
+    *("shell", "stat", "state", "template", "wait_for", "wait_for_device", "zfs_list", "zfs_send"),
+}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_every_module_says_which_names_it_changes_or_is_known_to_change_none(module: str) -> None:
+    assert (module in changed_names.MODULES) is (module not in NAMELESS)
+
+
+@pytest.mark.parametrize("kind", sorted(undo.KINDS))
+def test_every_step_that_is_taken_back_says_how_many_names_it_has_or_is_known_to_have_none(kind: str) -> None:
+    nameless = {"boot_file", "discovery", "parent", "path", "tree", "unit_enabled"}
+    assert (kind in changed_names._NAMES_OF_STEP) is (kind not in nameless)
+
+
+@pytest.mark.parametrize(
+    ("module", "args", "expected"),
+    [
+        ("zfs_clone", {"src": "p/g@1", "dst": "p/x", "marks": {"lunops:lun": "iqn.x"}}, {"p/x", "iqn.x"}),
+        ("zfs_rename", {"src": "p/old", "dst": "p/x"}, {"p/x", "p/old"}),
+        ("zfs_promote", {"dataset": "p/x", "in_place_of": "p/old"}, {"p/x", "p/old"}),
+        ("zfs_snapshot", {"snapshots": ["p/x@1", "p/y@1"]}, {"p/x", "p/x@1", "p/y@1"}),
+        ("zfs_rollback", {"snapshot": "p/z@1"}, {"p/x", "p/z@1", "p/z"}),
+        ("zfs_destroy", {"snapshot": "p/x"}, {"p/x"}),
+        ("zfs_receive", {"src": "p/g", "dst": "p/x"}, {"p/x"}),
+        ("lio_absent", {"dataset": "p/x", "wwn": "iqn.x"}, {"p/x", "iqn.x"}),
+        (
+            "lio_fragment",
+            {"wwn": "iqn.x", "fragment": {"storage_objects": [{"dev": "/dev/zvol/p/y"}, {"dev": "/srv/a"}]}},
+            {"p/x", "p/y", "iqn.x"},
+        ),
+        ("lun", {"lio_absent": {"dataset": "p/x", "wwn": "iqn.x"}, "wait_for_device": {}}, {"p/x", "iqn.x"}),
+        ("reconcile", {"lun": "", "force": []}, {"p/x"}),
+        ("zfs_list", {"dataset": "p/x"}, set()),
+        (
+            "undo",
+            {"made": [["rename", "p/old", "p/x", "7"], ["snapshot", ["p/y@1"], "run", {}], ["parent", "p", "run"]]},
+            {"p/x", "p/old", "p/y@1"},
+        ),
+    ],
+)
+def test_the_names_of_an_item_are_those_that_it_changes(module: str, args: dict[str, Any], expected: set[str]) -> None:
+    assert changed_names.changed_names(module, Item("p/x", args)) == expected
 
 
 def test_where_the_file_cannot_be_made_the_work_is_done_all_the_same(tmp_path: Path) -> None:
@@ -185,6 +232,7 @@ def test_where_the_file_cannot_be_made_the_work_is_done_all_the_same(tmp_path: P
 _CONTROLLER = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from lunops import inventory
 from lunops.connections import Timeouts, connect
 host = inventory.parse(sys.argv[1], Path("/nowhere/inventory")).hosts["h"]

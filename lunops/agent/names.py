@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 
+from lunops.agent.changed_names import changed_names
 from lunops.agent.outcome import Busy
 from lunops.agent.protocol import ALIVE_S
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Sequence, Set
+    from typing import Callable, Dict, Sequence, Set
 
     from lunops.agent.name_locks import NameLocks
     from lunops.agent.system import System
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
 PATH = "/run/lock/lunops-names.lock"
 WAIT_S = 60.0
 _LOOK_S = 0.05
-# What changes datasets or targets. What only looks, and commands and files, are nobody's LUNs.
-_MODULES = frozenset(
-    (
-        "adopt", "lio_absent", "lio_fragment", "lio_target", "lun", "reconcile", "undo", "zfs_clone", "zfs_destroy",
-        "zfs_filesystem", "zfs_hold", "zfs_promote", "zfs_receive", "zfs_release", "zfs_rename", "zfs_resize",
-        "zfs_rollback", "zfs_set", "zfs_snapshot", "zfs_volume",
-    )
-)  # fmt: skip
-_ARGS = ("dataset", "dst", "wwn")  # what a module changes; not `src`, at which it only looks
 
 
 class Names:
@@ -56,9 +48,7 @@ class Names:
         A name that another session of one of these runs holds is to be had. `waiting` is called now and then. Nothing
         is locked where the file cannot be made: the work is still to be done.
         """
-        if module not in _MODULES or work.check:
-            return {}
-        wanted = {item.key: names_of(item) for item in items}
+        wanted = {} if work.check else {item.key: changed_names(module, item) for item in items}
         missing = sorted({name for names in wanted.values() for name in names} - self._held)
         if not missing:
             return {}
@@ -106,14 +96,3 @@ class Names:
             else:
                 self._held.add(name)
         return busy
-
-
-def names_of(item: Item) -> Set[str]:
-    """Return the datasets and the target that an item changes."""
-    names = {item.key}
-    waiting: List[Any] = [item.args]
-    while waiting:
-        args = waiting.pop()
-        names |= {str(args[name]) for name in _ARGS if isinstance(args.get(name), str) and args[name]}
-        waiting += [part for part in args.values() if isinstance(part, dict)]
-    return names
