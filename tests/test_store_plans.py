@@ -108,3 +108,9 @@ def test_nothing_in_the_life_of_a_job_reads_a_whole_table(store: Store) -> None:
         store.record("a")
         store.request("a")
     assert found == [], "\n".join(found)
+
+
+def test_removing_old_jobs_reads_only_what_is_to_go(store: Store) -> None:
+    with scans(store) as found:
+        assert store.remove_some(before_at=0.0, keep_jobs=0) == 0
+    assert found == [], "\n".join(found)

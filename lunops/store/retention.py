@@ -17,18 +17,17 @@ def remove_some(connection: sa.Connection, *, before_at: float | None, keep_jobs
     those that are over; 0: all stay. Call it until it returns 0.
     """
     over = jobs.c.state.not_in([str(state) for state in UNFINISHED])
-    rules = []
+    ids: list[str] = []
     if before_at is not None:
-        rules.append(jobs.c.ended_at < before_at)
-    if keep_jobs:
+        # One rule after the other: of both at once a database reads all jobs that are kept.
+        old = sa.select(jobs.c.id).where(over, jobs.c.ended_at < before_at).order_by(jobs.c.ended_at)
+        ids = list(connection.execute(old.limit(_AT_ONCE)).scalars())
+    if keep_jobs and not ids:
         kept = sa.select(jobs.c.place).where(over).order_by(jobs.c.place.desc()).offset(keep_jobs).limit(1)
         last = connection.execute(kept).scalar_one_or_none()
         if last is not None:
-            rules.append(jobs.c.place <= last)
-    if not rules:
-        return 0
-    found = sa.select(jobs.c.id).where(over, sa.or_(*rules)).order_by(jobs.c.place).limit(_AT_ONCE)
-    ids = list(connection.execute(found).scalars())
+            more = sa.select(jobs.c.id).where(over, jobs.c.place <= last).order_by(jobs.c.place)
+            ids = list(connection.execute(more.limit(_AT_ONCE)).scalars())
     if ids:
         connection.execute(sa.delete(jobs).where(jobs.c.id.in_(ids)))  # the rest goes with them
     return len(ids)
