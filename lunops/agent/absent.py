@@ -18,6 +18,7 @@ from lunops.agent.device import path_of
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
+from lunops.agent.storage_objects import StorageObjects
 from lunops.agent.work import Item, explain, guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -35,11 +36,12 @@ def run(work: Work, items: Sequence[Item]) -> None:
     doomed = [item.args["dataset"] for item in items if item.args.get("then_destroy")]
     guids = zfs.observe(work.system, doomed, ("guid",)) if doomed else {}
     with lio.locked(work):
+        objects = StorageObjects(work.system)
         for start in range(0, len(items), _AT_ONCE):
-            _group(work, items[start : start + _AT_ONCE], guids)
+            _group(work, items[start : start + _AT_ONCE], guids, objects)
 
 
-def _group(work: Work, items: Sequence[Item], guids: Dict[str, zfs.Found]) -> None:
+def _group(work: Work, items: Sequence[Item], guids: Dict[str, zfs.Found], objects: StorageObjects) -> None:
     saved = SaveConfig(work.system)
     recorded = Records(work.system)
     before = recorded.all()
@@ -47,7 +49,7 @@ def _group(work: Work, items: Sequence[Item], guids: Dict[str, zfs.Found]) -> No
     for item in items:  # what is refused is refused before anything is recorded
         args = dict(item.args, objects=objects_of(before.get(item.args["wwn"])))
         would: List[str] = []
-        guarded(outcomes[item.key], lambda: unshare(work.system, args, saved, would, check=True))  # noqa: B023
+        guarded(outcomes[item.key], lambda: unshare(work.system, args, saved, would, objects, check=True))  # noqa: B023
         if not outcomes[item.key].error:
             guarded(outcomes[item.key], lambda: _record(work.system, item, recorded, guids, outcomes[item.key], would))  # noqa: B023
     if not work.check:
@@ -63,7 +65,7 @@ def _group(work: Work, items: Sequence[Item], guids: Dict[str, zfs.Found]) -> No
             continue
         if not outcome.error:
             args = dict(item.args, objects=objects_of(before.get(item.args["wwn"])))
-            guarded(outcome, lambda: unshare(work.system, args, saved, done, check=work.check))  # noqa: B023
+            guarded(outcome, lambda: unshare(work.system, args, saved, done, objects, check=work.check))  # noqa: B023
             outcome.changes += done
         if outcome.error and not done:
             recorded.put(item.args["wwn"], before.get(item.args["wwn"]))  # nothing of it was touched
@@ -113,10 +115,19 @@ def _record(
     recorded.put(wwn, dict(wanted, before={"token": token}))
 
 
-def unshare(system: System, args: Dict[str, Any], saved: SaveConfig, changes: List[str], *, check: bool) -> None:
+def unshare(
+    system: System,
+    args: Dict[str, Any],
+    saved: SaveConfig,
+    changes: List[str],
+    there: StorageObjects | None = None,
+    *,
+    check: bool,
+) -> None:
     """Take one target and its storage objects away, and out of `saved` (which the caller writes).
 
     `args` has `wwn`, and `objects` (plugin, name, dev) or else `storage_object` and `dataset`; `force` if it is.
+    `there`: those that the kernel has, where a task has looked at them already.
     """
     wwn, force = args["wwn"], args.get("force", ())
     target = "%s/%s" % (lio.ISCSI, wwn)
@@ -127,7 +138,8 @@ def unshare(system: System, args: Dict[str, Any], saved: SaveConfig, changes: Li
             "%s exports %s, not %s" % (wwn, ", ".join(one["dev"] for one in objects), device),
             "name the dst and the wwn of one and the same LUN",
         )
-    folders = {one["name"]: lio.storage_object(system, one["name"]) for one in objects}
+    there = there or StorageObjects(system)
+    folders = {one["name"]: there.folder(one["name"]) for one in objects}
     for one in objects:
         exported = system.read(folders[one["name"]] + "/udev_path").strip() if folders[one["name"]] else ""
         if exported not in ("", one["dev"]):

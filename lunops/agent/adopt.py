@@ -12,10 +12,11 @@ from __future__ import annotations
 import uuid
 
 from lunops.agent import adoptable, lio, records, runs, steps, zfs
-from lunops.agent.look import dataset_of, marks, storage_objects
+from lunops.agent.look import dataset_of, marks
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
+from lunops.agent.storage_objects import folders_by_name
 from lunops.agent.work import UndoKind, guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -44,7 +45,7 @@ class _Known:
         self.saved = SaveConfig(system)
         self.marked = marks(system)
         self.candidates: List[_Candidate] = []
-        names = {folder: name for name, folder in storage_objects(system).items()}
+        names = {folder: name for name, folder in folders_by_name(system).items()}
         exported = {record["dataset"] for record in self.recorded.all().values()}
         for wwn in lio.folders(system, lio.ISCSI):
             if ":" in wwn and self.recorded.get(wwn) is None:  # the other folder there is discovery_auth

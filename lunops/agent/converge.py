@@ -9,26 +9,33 @@ from __future__ import annotations
 from lunops.agent import fragment, lio, remove, steps, takeback
 from lunops.agent.device import Devices, path_of
 from lunops.agent.outcome import ItemError
+from lunops.agent.storage_objects import StorageObjects
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Sequence
+    from typing import Any, Dict, List, Sequence
 
     from lunops.agent.steps import Step
     from lunops.agent.system import System
 
 
 def way(
-    system: System, wanted: Dict[str, Any], force: Sequence[str] = (), old: Dict[str, Any] | None = None
+    system: System,
+    wanted: Dict[str, Any],
+    force: Sequence[str] = (),
+    old: Dict[str, Any] | None = None,
+    objects: StorageObjects | None = None,
 ) -> List[Step]:
     """Return the steps to a fragment; raises ItemError if one of them would touch a session, unless that is forced.
 
-    Storage objects of the `old` fragment that the new one does not have are removed with their LUNs.
+    Storage objects of the `old` fragment that the new one does not have are removed with their LUNs. `objects`: those
+    of the head, where a task has looked at them already.
     """
-    entries = entries_of(system, wanted)
+    objects = objects or StorageObjects(system)
+    entries = entries_of(wanted, objects)
     state = steps.observe(system, entries)
     difference = steps.difference(entries, state)
-    gone = [lio.storage_object(system, one["name"]) for one in dropped(old, wanted)]
+    gone = [objects.folder(one["name"]) for one in dropped(old, wanted)]
     removals = [takeback.removal(system, path) for path in [*steps.extras(system, entries), *filter(None, gone)]]
     found = _in_order(removals, difference)
     if remove.SESSIONS not in force:
@@ -78,34 +85,23 @@ def _refuse_if_in_use(system: System, step: Step) -> None:
         )
 
 
-def entries_of(system: System, wanted: Dict[str, Any], known: Mapping[str, str] | None = None) -> List[fragment.Entry]:
-    """Return the fragment's entries, each storage object in the folder that it has or will have.
-
-    `known`: the folders of all storage objects by name, if they were looked up already.
-    """
-
-    def look_up(name: str) -> str:
-        return lio.storage_object(system, name) if known is None else known.get(name, "")
-
+def entries_of(wanted: Dict[str, Any], objects: StorageObjects) -> List[fragment.Entry]:
+    """Return the fragment's entries, each storage object in the folder that it has or will have."""
     folders: Dict[str, str] = {}
-    taken: List[str] = []
     entries: List[fragment.Entry] = []
     for storage in wanted["storage_objects"]:
         name, plugin = storage["name"], storage["plugin"]
-        folder = look_up(name)
+        folder = objects.folder(name)
         if folder and lio.plugin_of(folder) != plugin:
             raise ItemError(
                 "the storage object %s is there as a %s, not a %s" % (name, lio.plugin_of(folder), plugin),
                 "unshare what exports it first, or give another name",
             )
-        if not folder:
-            taken.append(lio.free_hba(system, plugin, taken))
-            folder = "%s/%s" % (taken[-1], name)
-        folders[name] = folder
-        entries += fragment.storage_entries(storage, folder)
+        folders[name] = folder or objects.place(name, plugin)
+        entries += fragment.storage_entries(storage, folders[name])
 
     def folder_of(name: str) -> str:
-        folder = folders.get(name) or look_up(name)
+        folder = folders.get(name) or objects.folder(name)
         if not folder:
             raise ItemError("there is no storage object %s for a LUN of this fragment" % name)
         return folder

@@ -28,6 +28,7 @@ from lunops.agent.drifted import (
 )
 from lunops.agent.look import Seen, dataset_of
 from lunops.agent.outcome import ItemError
+from lunops.agent.storage_objects import StorageObjects
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _compare_kernel(seen: Seen, finding: Finding, wanted: Dict[str, Any]) -> Non
     names = [storage["name"] for storage in wanted.get("storage_objects", [])]
     there = [name for name in names if name in seen.storage]
     try:
-        entries = converge.entries_of(system, wanted, seen.storage)
+        entries = converge.entries_of(wanted, StorageObjects(system, seen.storage))
         todo = steps.difference(entries, steps.observe(system, entries))
         extras = steps.extras(system, entries)
     except ItemError as error:

@@ -78,13 +78,17 @@ def is_ours(name: str) -> bool:
     return _OURS.match(name) is not None
 
 
+def is_hba(name: str) -> bool:
+    """Return whether a folder of the kernel's core holds storage objects that lunops knows."""
+    return _HBA.match(name) is not None
+
+
 def storage_object(system: System, name: str) -> str:
-    """Return the folder of the storage object with this name, or the empty text."""
-    for hba in system.listdir(CORE):
-        if _HBA.match(hba):
-            path = "%s/%s/%s" % (CORE, hba, name)
-            if system.is_dir(path):
-                return path
+    """Return the folder of the storage object with this name, or the empty text; for many, see `StorageObjects`."""
+    for hba in filter(is_hba, system.listdir(CORE)):
+        path = "%s/%s/%s" % (CORE, hba, name)
+        if system.is_dir(path):
+            return path
     return ""
 
 
@@ -92,22 +96,6 @@ def plugin_of(storage: str) -> str:
     """Return what rtslib calls the plugin of a storage object (its folder)."""
     kind = storage[len(CORE) + 1 :].split("_")[0]
     return next((name for name, begin in PLUGINS.items() if begin == kind), kind)
-
-
-def free_hba(system: System, plugin: str = "block", taken: Sequence[str] = ()) -> str:
-    """Return a folder for a new storage object: rtslib expects one object in each, so each gets a number of its own.
-
-    An empty one, left by an agent that was killed, is taken first of all; none of those in `taken` is.
-    """
-    begin = PLUGINS[plugin]
-    found = [match for match in map(_HBA.match, system.listdir(CORE)) if match and match.group(1) == begin]
-    numbers = {int(match.group(2)) for match in found}
-    number = 0
-    while True:
-        path = "%s/%s_%d" % (CORE, begin, number)
-        if path not in taken and not (number in numbers and folders(system, path)):
-            return path
-        number += 1
 
 
 def link_names(system: System, folder: str) -> List[str]:

@@ -9,6 +9,7 @@ from lunops.agent import lio, records, zfs
 from lunops.agent.device import Devices, path_of
 from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
+from lunops.agent.storage_objects import folders_by_name
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Seen:
         self.records = Records(system).all()
         self.saved = SaveConfig(system)
         self.marked = marks(system)
-        self.storage = storage_objects(system)
+        self.storage = folders_by_name(system)
         self.targets: Set[str] = set(lio.folders(system, lio.ISCSI))
         self.devices = Devices(system)
         names = {name for record in self.records.values() for name in records.datasets(record)} | set(self.marked)
@@ -80,13 +81,3 @@ def marks(system: System) -> Dict[str, Dict[str, str]]:
         if values.get(zfs.ASIDE) == "1":
             values.pop(zfs.LUN, None)
     return {name: values for name, values in found.items() if values.get(zfs.MANAGED) == "1"}
-
-
-def storage_objects(system: System) -> Dict[str, str]:
-    """Return the folder of each storage object in the kernel, by its name."""
-    found: Dict[str, str] = {}
-    for hba in lio.folders(system, lio.CORE):
-        if hba.startswith(tuple(kind + "_" for kind in lio.PLUGINS.values())):
-            for name in lio.folders(system, "%s/%s" % (lio.CORE, hba)):
-                found.setdefault(name, "%s/%s/%s" % (lio.CORE, hba, name))
-    return found

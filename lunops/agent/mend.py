@@ -25,6 +25,7 @@ from lunops.agent.look import Seen
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
+from lunops.agent.storage_objects import StorageObjects
 from lunops.agent.work import Item, Work, explain, guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -136,7 +137,7 @@ def _record(work: Work, each: Finding, recorded: Records, saved: SaveConfig, out
 def _simpler(work: Work, entry: Dict[str, Any], storage: str) -> Dict[str, Any] | None:
     """Return what saveconfig.json has, if the kernel is exactly that."""
     try:
-        entries = converge.entries_of(work.system, entry, {storage.rsplit("/", 1)[-1]: storage})
+        entries = converge.entries_of(entry, StorageObjects(work.system, {storage.rsplit("/", 1)[-1]: storage}))
         if steps.difference(entries, steps.observe(work.system, entries)) or steps.extras(work.system, entries):
             return None
     except ItemError:

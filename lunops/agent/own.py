@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Tuple
 
     from lunops.agent.saveconfig import SaveConfig
+    from lunops.agent.storage_objects import StorageObjects
     from lunops.agent.system import System
 
 _ADOPT = "choose another name, or take what is there over first: lunops adopt"
@@ -19,8 +20,11 @@ _NAA_DIGITS = 25
 class Owners:
     """Who has which names, devices and serials on the head; read once for a task."""
 
-    def __init__(self, system: System, saved: SaveConfig, recorded: Dict[str, Dict[str, Any]]) -> None:
+    def __init__(
+        self, system: System, saved: SaveConfig, recorded: Dict[str, Dict[str, Any]], objects: StorageObjects
+    ) -> None:
         self._system = system
+        self._objects = objects
         self._saved = saved
         self._recorded = recorded
         self._owner: Dict[Tuple[str, str], str] = {}  # (what, value) → the IQN whose record has it
@@ -66,7 +70,7 @@ class Owners:
             return self._system.is_dir("%s/%s" % (lio.ISCSI, value)) or self._saved.has("targets", "iscsi", value)
         if what == "storage object":
             saved = any(self._saved.has("storage_objects", plugin, value) for plugin in lio.PLUGINS)
-            return saved or bool(lio.storage_object(self._system, value))
+            return saved or bool(self._objects.folder(value))
         return any(one.get("dev") == value for one in self._saved.all("storage_objects"))
 
     def _by_digits(self) -> Dict[str, str]:

@@ -29,6 +29,7 @@ class SaveConfig:
         folder = next((folder for folder in _FOLDERS if system.is_dir(folder)), _FOLDERS[1])
         self.path = folder + "/saveconfig.json"
         self._old, self._value = self._read()
+        self._known: Dict[str, Dict[Tuple[Any, ...], Dict[str, Any]]] = {}  # part → identity → the first such object
 
     def lacks(self, fragment: Dict[str, Any]) -> List[str]:
         """Return what of the fragment is not in the file, or is there with other values."""
@@ -44,8 +45,7 @@ class SaveConfig:
         """Put the fragment's objects in, each in the place of the one with its name."""
         for part, identity in _IDENTITY.items():
             for wanted in fragment.get(part, []):
-                self._take_out(part, [wanted[key] for key in identity])
-                self._value[part].append(wanted)
+                self._put(part, wanted, [wanted[key] for key in identity])
 
     def all(self, part: str) -> List[Dict[str, Any]]:
         """Return every object of a part."""
@@ -57,8 +57,8 @@ class SaveConfig:
 
     def put_fabric(self, module: Dict[str, Any]) -> None:
         """Put a fabric module in, in the place of the one with its name."""
-        self.drop("fabric_modules", module["name"])
-        self._value["fabric_modules"].append(module)
+        self._dropped.add(("fabric_modules", module["name"]))
+        self._put("fabric_modules", module, [module["name"]])
 
     def has(self, part: str, *identity: str) -> bool:
         """Return whether the file has this object: `storage_objects`, plugin, name or `targets`, fabric, wwn."""
@@ -127,17 +127,29 @@ class SaveConfig:
             ) from None
         return text, value
 
+    def _put(self, part: str, wanted: Dict[str, Any], identity: List[str]) -> None:
+        self._take_out(part, identity)
+        self._value[part].append(wanted)
+        self._objects(part)[tuple(identity)] = wanted
+
     def _take_out(self, part: str, identity: List[str]) -> None:
         there = self._find(part, identity)
         if there is not None:
             self._value[part] = [entry for entry in self._value[part] if entry is not there]
+            self._known.pop(part)  # the file may have another one of this name
 
     def _find(self, part: str, identity: List[str]) -> Any:
-        keys = _KNOWN_BY[part]
-        for entry in self._value[part]:
-            if isinstance(entry, dict) and [entry.get(key) for key in keys] == identity:
-                return entry
-        return None
+        return self._objects(part).get(tuple(identity))
+
+    def _objects(self, part: str) -> Dict[Tuple[Any, ...], Dict[str, Any]]:
+        """Return the objects of a part by what they are known by: a look through all for each would cost its square."""
+        if part not in self._known:
+            found = self._known[part] = {}
+            for entry in self.all(part):
+                names = [entry.get(key) for key in _KNOWN_BY[part]]
+                if all(isinstance(name, str) for name in names):
+                    found.setdefault(tuple(names), entry)
+        return self._known[part]
 
 
 def _identities(value: Dict[str, Any]) -> Set[Tuple[str, ...]]:

@@ -22,6 +22,7 @@ from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.own import Owners
 from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
+from lunops.agent.storage_objects import StorageObjects
 from lunops.agent.work import explain, guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -62,12 +63,15 @@ def run(work: Work, items: Sequence[Item]) -> None:
     with lio.locked(work):
         if not work.check:
             lio.load(work.system)
-        owners = Owners(work.system, SaveConfig(work.system), Records(work.system).all())
+        objects = StorageObjects(work.system)
+        owners = Owners(work.system, SaveConfig(work.system), Records(work.system).all(), objects)
         for start in range(0, len(items), _AT_ONCE):
-            _group(work, items[start : start + _AT_ONCE], serials, owners)
+            _group(work, items[start : start + _AT_ONCE], serials, owners, objects)
 
 
-def _group(work: Work, items: Sequence[Item], serials: Dict[str, zfs.Found], owners: Owners) -> None:
+def _group(
+    work: Work, items: Sequence[Item], serials: Dict[str, zfs.Found], owners: Owners, objects: StorageObjects
+) -> None:
     """Record what is wanted of some items, apply it, save once, report them."""
     saved = SaveConfig(work.system)
     recorded = Records(work.system)
@@ -84,7 +88,7 @@ def _group(work: Work, items: Sequence[Item], serials: Dict[str, zfs.Found], own
             recorded.put(doing.wwn, doing.before)
             continue
         if not doing.outcome.error:
-            guarded(doing.outcome, lambda: _one(work, doing, saved))  # noqa: B023 - called at once
+            guarded(doing.outcome, lambda: _one(work, doing, saved, objects))  # noqa: B023 - called at once
         if doing.outcome.error:
             doing.take_back(work.system, recorded)
         doing.seconds = work.system.monotonic() - begun
@@ -141,10 +145,10 @@ def _save(work: Work, saved: SaveConfig, recorded: Records, applied: Sequence[_D
     recorded.write()
 
 
-def _one(work: Work, doing: _Doing, saved: SaveConfig) -> None:
+def _one(work: Work, doing: _Doing, saved: SaveConfig, objects: StorageObjects) -> None:
     system, outcome, wanted = work.system, doing.outcome, doing.wanted
     old = doing.before.get("fragment") if doing.before else None  # a clone that was only just made has none
-    way = converge.way(system, wanted, doing.item.args.get("force", ()), old)
+    way = converge.way(system, wanted, doing.item.args.get("force", ()), old, objects)
     outcome.changes += [str(step) for step in way]
     outcome.changes += ["save %s" % name for name in saved.lacks(wanted)]
     gone = [one for one in converge.dropped(old, wanted) if saved.has("storage_objects", one["plugin"], one["name"])]
