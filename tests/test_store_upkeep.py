@@ -79,6 +79,7 @@ def test_a_store_in_the_middle_of_everything_is_well(store: Store) -> None:
         ("UPDATE parts SET state = 'failed' WHERE job_id = 'a'", "a job did not end as its parts did: job a"),
         ("UPDATE jobs SET ended_s = NULL WHERE id = 'a'", "a job that is over has no end, or one that is not has one"),
         ("INSERT INTO claims VALUES ('h1', 'p/a', 'a', true)", "a part that is over still claims a name: job a"),
+        ("INSERT INTO kept VALUES ('a', 'h1', 'token', 3)", "a part that is over still counts its notes: job a"),
         ("INSERT INTO waits VALUES ('c', 'h1', 'a')", "a part waits, or is waited for, that is over: job c"),
         ("INSERT INTO waits VALUES ('c', 'h1', 'x')", "a part waits for what is not there: job c"),
         ("UPDATE parts SET state = 'running' WHERE job_id = 'c'", "a running part was never let through the gate"),

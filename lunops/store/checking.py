@@ -76,6 +76,12 @@ _RULES = (
         fix=_LEFT_OVER.replace("{table}", "waits"),
     ),
     _Rule(
+        what="a part that is over still counts its notes",
+        query="SELECT kept.job_id FROM kept JOIN parts ON parts.job_id = kept.job_id"
+        f" AND parts.head = kept.head WHERE parts.state NOT IN {_UNFINISHED}",
+        fix="it harms nothing. Stop the service; DELETE FROM kept WHERE job_id = '{job}'",
+    ),
+    _Rule(
         what="a running part was never let through the gate",
         query="SELECT job_id FROM parts WHERE state = 'running' AND admitted_s IS NULL",
     ),
