@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lunops.cli import main
 from tests.chaos.plan import Blow
 from tests.chaos.run import Options, run
+from tests.support.postgres import Postgres
 
-HAS_WORKERS = "worker" in getattr(main, "commands", {})
 # The same run each time for CI; whoever runs it at home tries another.
 SEED = 1 if os.environ.get("CI") == "true" else random.randrange(10**6)
-KILLS, STOPS, CUTS = 6, 1, 1
+KILLS, STOPS, CUTS, DATABASES = 6, 1, 1, 1
 
 
 @pytest.mark.timeout(300)
@@ -26,30 +25,26 @@ def test_jobs_are_neither_lost_nor_done_twice_nor_out_of_turn_while_processes_ar
 ) -> None:
     options = Options(
         seed=SEED,
-        workers=2 if HAS_WORKERS else 0,
+        workers=2,
         heads=4,
         jobs=60,
         kills=KILLS,
         stops=STOPS,
         cuts=CUTS,
+        databases=DATABASES,
         limit_s=120.0,
     )
-    if store == "postgres":
-        options = replace(options, store=_database(request))
+    server: Postgres | None = request.getfixturevalue("postgres") if store == "postgres" else None
+    if server is not None:
+        options = replace(options, store=server.create_database("chaos"))
 
-    report = run(options, tmp_path)
+    report = run(options, tmp_path, server)
 
     told = "\n".join(report.lines())
     assert report.wrong == (), told
     blows = [each.blow for each in report.struck]
     assert (sum(blow.is_kill for blow in blows), blows.count(Blow.STOP), blows.count(Blow.CUT)) == (6, 1, 1), told
+    assert blows.count(Blow.DATABASE) == (0 if server is None else 1), told
     assert report.complete + report.failed == 60, told
     assert report.failed <= 6, told  # a cut fails what is at work on one head, and no more
     print(told)
-
-
-def _database(request: pytest.FixtureRequest) -> str:
-    if not HAS_WORKERS:
-        pytest.skip("this service has no store on PostgreSQL yet")
-    url: str = request.getfixturevalue("postgres").create_database("chaos")
-    return url

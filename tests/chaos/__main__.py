@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.chaos.run import Options, run
 from tests.support import postgres
 
+_SIZES = ("seed", "workers", "heads", "jobs", "kills", "stops", "cuts", "databases")
+
 
 def main() -> int:
     """Run it."""
@@ -27,6 +29,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=default.kills)
     parser.add_argument("--stops", type=int, default=default.stops)
     parser.add_argument("--cuts", type=int, default=default.cuts)
+    parser.add_argument("--databases", type=int, default=3, help="kills of the database; SQLite has none to kill")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--limit-s", type=float, default=default.limit_s)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a line for lunops.toml")
@@ -38,17 +41,18 @@ def main() -> int:
     wanted = replace(
         default,
         settings=settings,
-        **{name: getattr(options, name) for name in ("seed", "workers", "heads", "jobs", "kills", "stops", "cuts")},
+        **{name: getattr(options, name) for name in _SIZES},
         limit_s=options.limit_s,
     )
     with ExitStack() as cleanup:
         if options.folder:
             options.folder.mkdir(parents=True)
         folder = options.folder or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="lunops-chaos-")))
+        server = None
         if options.store == "postgres":
             server = cleanup.enter_context(postgres.running())
             wanted = replace(wanted, store=server.create_database("lunops"))
-        report = run(wanted, folder.resolve())
+        report = run(wanted, folder.resolve(), server)
     wrong = [*report.wrong, *report.late()]
     print("\n".join([*report.lines(), *(f"  {what}" for what in report.late())]), flush=True)
     if wrong:

@@ -13,6 +13,7 @@ from tests.chaos.board import Board, Sent
 from tests.chaos.cuts import cut
 from tests.chaos.place import Place
 from tests.chaos.plan import Blow, Strike
+from tests.support.postgres import Postgres
 
 _PATIENCE_S = 60.0
 _ATTEMPTS = 6
@@ -26,14 +27,15 @@ class Struck:
     blow: Blow
     who: str
     at: float  # by the wall clock, as the store's times are
-    until: float  # of a stop: when it went on
+    until: float  # of a stop or a database: when it went on
 
 
 class Destroyer:
     """Strikes one blow after the other; a stop lasts while others follow."""
 
-    def __init__(self, place: Place, crew: Crew, board: Board) -> None:
+    def __init__(self, place: Place, crew: Crew, board: Board, server: Postgres | None = None) -> None:
         self.struck: list[Struck] = []
+        self._server = server
         self._place = place
         self._crew = crew
         self._board = board
@@ -55,6 +57,8 @@ class Destroyer:
     def _strike(self, strike: Strike) -> None:
         if strike.blow is Blow.CUT:
             self._cut(strike)
+        elif strike.blow is Blow.DATABASE:
+            self._kill_database(strike.lasts_s / 8)
         elif strike.blow is Blow.STOP:
             victim = self._choose(strike, self._crew.doers, least=1)
             if victim is not None:
@@ -100,6 +104,16 @@ class Destroyer:
         time.sleep(lasts_s)
         victim.go_on(pid)
         self._note(Blow.STOP, victim.name, at, time.time())
+
+    def _kill_database(self, lasts_s: float) -> None:
+        # A process that starts meanwhile says that it has no store, and ends: whoever starts it, starts it again.
+        if self._server is None or not self._wait(lambda: all(each.is_ready() for each in self._crew.all)):
+            return
+        at = time.time()
+        self._server.kill()
+        time.sleep(lasts_s)
+        self._server.start()
+        self._note(Blow.DATABASE, "database", at, time.time())
 
     def _cut(self, strike: Strike) -> None:
         for _attempt in range(_ATTEMPTS):

@@ -65,6 +65,7 @@ class Blow(StrEnum):
     KILL_ALL = "kill all"  # as a power cut does
     STOP = "stop"  # SIGSTOP, and SIGCONT after a while
     CUT = "cut"  # a head's agent is killed at its work
+    DATABASE = "database"  # its server is killed, and started again after a while
 
     @property
     def is_kill(self) -> bool:
@@ -81,7 +82,7 @@ class Strike:
     pause_s: float  # and a little later, so that it meets the work anywhere
     is_aimed: bool  # at a process that is at work, else at any
     choice: float  # 0 to 1: which of those that there are
-    lasts_s: float  # of a stop
+    lasts_s: float  # of a stop; a database is away for an eighth of it
     nth: int  # of a cut: before or after which of the head's next changes
 
 
@@ -109,9 +110,11 @@ def _kind(random: Random, share_there: float) -> Kind:
     return Kind.UNSHARE if random.random() < 0.2 else Kind.DELETE
 
 
-def plan_strikes(random: Random, jobs: int, *, kills: int, stops: int, cuts: int) -> tuple[Strike, ...]:
+def plan_strikes(
+    random: Random, jobs: int, *, kills: int, stops: int, cuts: int, databases: int = 0
+) -> tuple[Strike, ...]:
     """Return so many blows, in an order of chance, spread over the jobs."""
-    blows = [Blow.STOP] * stops + [Blow.CUT] * cuts + _kills(kills)
+    blows = [Blow.STOP] * stops + [Blow.CUT] * cuts + [Blow.DATABASE] * databases + _kills(kills)
     random.shuffle(blows)
     step = 0.8 * jobs / max(1, len(blows))
     return tuple(

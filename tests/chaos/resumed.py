@@ -28,16 +28,18 @@ def resumed(runs: Sequence[Run], struck: Sequence[Struck]) -> list[Resumed]:
     """Return every task that was cut off by a kill and begun again.
 
     The store does not say which process did a task. It was killed after the task was last heard of and before it was
-    begun again: if there was more than one kill in between, the latest is taken.
+    begun again: if there was more than one kill in between, the latest is taken. While the database was away nobody
+    could begin anything: what had to wait for it is not told.
     """
     kills = sorted((each for each in struck if each.blow.is_kill), key=lambda each: each.at)
+    away = [each for each in struck if each.blow is Blow.DATABASE]
     found = []
     for before, again in pairwise(runs):
         is_same = (before.job_id, before.head, before.task_id) == (again.job_id, again.head, again.task_id)
         if not is_same or before.ended_s is not None:
             continue
         within = [each for each in kills if before.last_s - _BLUR_S <= each.at <= again.started_s + _BLUR_S]
-        if within:
+        if within and not any(each.until >= within[-1].at and each.at <= again.started_s for each in away):
             after_s = max(0.0, again.started_s - within[-1].at)
             found.append(Resumed(run=again, after_s=after_s, is_sure=len(within) == 1, blow=within[-1].blow))
     return found

@@ -22,6 +22,7 @@ from tests.chaos.destroyer import Destroyer
 from tests.chaos.place import CLIENTS, Place
 from tests.chaos.plan import plan_jobs, plan_strikes
 from tests.chaos.report import Report
+from tests.support.postgres import Postgres
 
 _LEFT_S = 20.0
 
@@ -40,6 +41,7 @@ class Options:
     kills: int = 30
     stops: int = 5
     cuts: int = 5
+    databases: int = 0  # kills of `server`
     limit_s: float = 1200.0
     settings: Mapping[str, Json] = field(default_factory=dict)  # more lines for lunops.toml
 
@@ -49,16 +51,23 @@ class Options:
         return max(8, min(self.ahead_most, self.jobs // 5))
 
 
-def run(options: Options, folder: Path) -> Report:
-    """Do it all in an empty folder; nothing runs afterwards."""
+def run(options: Options, folder: Path, server: Postgres | None = None) -> Report:
+    """Do it all in an empty folder; nothing of it runs afterwards. `server`: that of the store, if it has one."""
     random = Random(options.seed)
     jobs = plan_jobs(random, options.jobs, heads=options.heads, names=options.names)
-    strikes = plan_strikes(random, options.jobs, kills=options.kills, stops=options.stops, cuts=options.cuts)
+    strikes = plan_strikes(
+        random,
+        options.jobs,
+        kills=options.kills,
+        stops=options.stops,
+        cuts=options.cuts,
+        databases=options.databases if server is not None else 0,
+    )
     begun_s = time.monotonic()
     place = Place(folder, options.heads, options.store, options.settings)
     crew = Crew(folder, place.config, options.workers)
     board = Board(jobs, ahead=options.ahead)
-    destroyer = Destroyer(place, crew, board)
+    destroyer = Destroyer(place, crew, board, server)
     with ExitStack() as cleanup:
         cleanup.callback(_end_all, folder, board)
         cleanup.callback(crew.kill)
