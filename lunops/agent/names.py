@@ -15,7 +15,7 @@ from lunops.agent.protocol import ALIVE_S
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Sequence, Set
+    from typing import Callable, Dict, Mapping, Sequence, Set
 
     from lunops.agent.name_locks import NameLocks
     from lunops.agent.system import System
@@ -45,10 +45,26 @@ class Names:
     ) -> Dict[str, Busy]:
         """Take the names of a task's items; return, by item key, the errors of those whose names were not to be had.
 
-        A name that another session of one of these runs holds is to be had. `waiting` is called now and then. Nothing
-        is locked where the file cannot be made: the work is still to be done.
+        An undo is never refused: what is a run's own is taken back, whoever is at it.
         """
-        wanted = {} if work.check else {item.key: changed_names(module, item) for item in items}
+        busy = self.take_all({item.key: changed_names(module, item) for item in items}, work, wait_s, runs, waiting)
+        return {} if module == "undo" else busy
+
+    def take_all(
+        self,
+        wanted: Mapping[str, Set[str]],
+        work: Work,
+        wait_s: float,
+        runs: Sequence[str] = (),
+        waiting: Callable[[], None] = lambda: None,
+    ) -> Dict[str, Busy]:
+        """Take the names of some things; return, by the things' keys, the errors of those that were not to be had.
+
+        A name that another session of one of these runs holds is to be had. `waiting` is called now and then. Nothing
+        is locked in check mode, and where the file cannot be made: the work is still to be done.
+        """
+        if work.check:
+            return {}
         missing = sorted({name for names in wanted.values() for name in names} - self._held)
         if not missing:
             return {}
@@ -59,8 +75,6 @@ class Names:
         begun = self._system.monotonic()
         busy = self._wait(self._locks, missing, work, begun + wait_s, runs, waiting)
         work.wait_s += self._system.monotonic() - begun
-        if module == "undo":
-            return {}  # what is a run's own is taken back, whoever is at it
         return {key: busy[name] for key, names in wanted.items() for name in sorted(names) if name in busy}
 
     def release(self) -> None:

@@ -3,11 +3,12 @@
     {"lun": "", "force": []}               "": all that differs; else one finding's key, its IQN or its volume
 
 In check mode it tells what it would do. What is in use is only added to; what a run is at work on is left alone.
+Before anything is mended its names are taken, and it is looked at again: a run that was at it may have ended meanwhile.
 """
 
 from __future__ import annotations
 
-from lunops.agent import mend, runs
+from lunops.agent import drifted, mend, runs
 from lunops.agent.outcome import ItemError, Outcome
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -22,7 +23,9 @@ def run(work: Work, items: Sequence[Item]) -> None:
     """Do the task."""
     if not work.check:
         runs.sweep(work.system)
-    found = mend.look(work)
+    found = [each for each in mend.look(work) if any(_is_meant(each, item) for item in items)]
+    if found and not work.check:
+        found = _taken(work, found)
     chosen: Dict[str, List[Finding]] = {item.key: [each for each in found if _is_meant(each, item)] for item in items}
     outcomes: Dict[str, Outcome] = {}
     for force in sorted({tuple(item.args.get("force", ())) for item in items}):
@@ -30,6 +33,17 @@ def run(work: Work, items: Sequence[Item]) -> None:
         outcomes.update(mend.mend(work, list({each.key: each for each in mine}.values()), force))
     for item in items:
         work.report(item, _together([(each, outcomes[each.key]) for each in chosen[item.key]]))
+
+
+def _taken(work: Work, found: Sequence[Finding]) -> List[Finding]:
+    """Return what still differs of these, once their names are taken; what another run has is blocked."""
+    names = {each.key: {each.wwn, each.dataset} - {""} for each in found}
+    busy = work.take_names(names)
+    again = [each for each in mend.look(work) if each.key in names]
+    for each in again:
+        if each.key in busy and each.state != drifted.IN_WORK:
+            each.block(busy[each.key])
+    return again
 
 
 def _is_meant(each: Finding, item: Item) -> bool:

@@ -158,6 +158,7 @@ class Agent:
             forks=int(request.get("forks", 4)),
             timeout_s=float(request.get("timeout_s", 600)),
         )
+        work.take_names = lambda wanted: self.names.take_all(wanted, work, 0.0, sorted(runs))
         self._work = work
         self._over = threading.Event()
 

@@ -9,7 +9,7 @@ from lunops.agent.outcome import ItemError, Outcome
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Sequence, Set
+    from typing import Any, Callable, Dict, Mapping, Sequence, Set
 
     from lunops.agent.system import System
 
@@ -62,6 +62,9 @@ class Work:
         self.wait_s = 0.0  # spent waiting for locks
         self.deadline = system.monotonic() + timeout_s
         self.reported: Set[str] = set()  # keys of the items whose outcome was sent
+        # Takes, without waiting, more names than the items say, each by a key; returns the errors of those that others
+        # have. The session keeps them.
+        self.take_names: Callable[[Mapping[str, Set[str]]], Mapping[str, ItemError]] = lambda _wanted: {}
         self._report = report
         self._started = system.monotonic()
 

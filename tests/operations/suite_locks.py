@@ -88,6 +88,28 @@ class LocksSuite:
         assert [item.busy for item in taken.items] == [False]
         assert [trace for lun in (mine, free) for trace in bench.traces(lun)] == []
 
+    def test_a_reconcile_of_the_whole_head_leaves_alone_what_another_run_is_at(self, bench: Bench) -> None:
+        taken, free = luns = bench.luns(2)
+        bench.create(luns)
+        flag = "{}/{}/tpgt_1/attrib/prod_mode_write_protect"
+        for lun in luns:
+            bench.eyes.write(flag.format(ISCSI, lun.wwn), "1")
+        other = connect(bench.host)
+        other.run(bench.create_plan([taken]).heads[0].tasks[0])  # it goes on, and has the LUN for its own
+
+        left = bench.do("reconcile", {})
+        flags = [bench.eyes.read(flag.format(ISCSI, lun.wwn)).strip() for lun in luns]
+        other.close()
+        mended = bench.do("reconcile", {})
+        after = bench.eyes.read(flag.format(ISCSI, taken.wwn)).strip()
+        bench.delete(luns)
+
+        assert left.status is Status.FAILED
+        assert f"another run is at {taken.dst}: pid " in left.items[0].error
+        assert free.dst not in left.items[0].error
+        assert (flags, after) == (["1", "0"], "0")
+        assert mended.status is Status.CHANGED
+
     @pytest.mark.parametrize("lock", ["/run/lock/lunops-lio.lock", "/var/run/targetcli.lock"])
     def test_a_lock_that_is_not_free_in_time_is_an_error_that_names_pid_and_command(
         self, bench: Bench, lock: str
