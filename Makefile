@@ -5,7 +5,7 @@ HEAD ?= sim
 # Tests run side by side on this many processes.
 JOBS ?= 2
 
-.PHONY: help setup setup-lab ansible test lint acceptance conformance demo bench bench-heads chaos clean
+.PHONY: help setup setup-lab ansible test lint acceptance conformance demo bench bench-heads bench-service bench-store chaos clean
 
 help:
 	@echo "make setup              the environment, and the command at $(VENV)/bin/lunops"
@@ -16,6 +16,7 @@ help:
 	@echo "make ansible            the ansible-core that lunops is compared to, and where it is"
 	@echo "make bench              what replicating an image costs between two such heads, beside ssh by hand"
 	@echo "make bench-heads        what a play on 500 simulated heads costs beside one on one head"
+	@echo "make bench-service      how many jobs and LUNs a service carries, with one worker and with several"
 	@echo "make bench-store        what 100,000 jobs in the store cost beside none, and an event beside its item"
 	@echo "make chaos              hundreds of jobs while the service's processes are killed, on each kind of store"
 	@echo "make conformance        both, and docs/conformance.md: which operation passed on which"
@@ -53,6 +54,9 @@ bench: setup-lab
 
 bench-store: setup
 	@$(VENV)/bin/python -m tests.bench_store
+
+bench-service: setup
+	@$(VENV)/bin/python -m tests.bench_service
 
 bench-heads: setup
 	@$(VENV)/bin/python -m tests.bench_heads
