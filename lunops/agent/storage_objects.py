@@ -53,3 +53,10 @@ class StorageObjects:
                 self._taken.add(hba)
                 self._folders[name] = "%s/%s" % (hba, name)
                 return self._folders[name]
+
+    def give_back(self, name: str, plugin: str) -> None:
+        """Let another one have the place of one that was not made, or was taken back."""
+        if name in self._folders and not self.folder(name):
+            hba = self._folders.pop(name).rsplit("/", 1)[0]
+            self._taken.discard(hba)
+            self._next[plugin] = min(self._next[plugin], int(hba.rsplit("_", 1)[1]))

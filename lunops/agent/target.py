@@ -91,6 +91,8 @@ def _group(
             guarded(doing.outcome, lambda: _one(work, doing, saved, objects))  # noqa: B023 - called at once
         if doing.outcome.error:
             doing.take_back(work.system, recorded)
+            for one in doing.wanted.get("storage_objects", []):
+                objects.give_back(one["name"], one["plugin"])
         doing.seconds = work.system.monotonic() - begun
         applied.append(doing)
     if not work.check:
