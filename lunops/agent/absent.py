@@ -138,8 +138,8 @@ def unshare(
             "%s exports %s, not %s" % (wwn, ", ".join(one["dev"] for one in objects), device),
             "name the dst and the wwn of one and the same LUN",
         )
-    there = there or StorageObjects(system)
-    folders = {one["name"]: there.folder(one["name"]) for one in objects}
+    look_up = there.folder if there else lambda name: lio.storage_object(system, name)
+    folders = {one["name"]: look_up(one["name"]) for one in objects}
     for one in objects:
         exported = system.read(folders[one["name"]] + "/udev_path").strip() if folders[one["name"]] else ""
         if exported not in ("", one["dev"]):

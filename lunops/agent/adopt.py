@@ -16,7 +16,7 @@ from lunops.agent.look import dataset_of, marks
 from lunops.agent.outcome import ItemError, Outcome
 from lunops.agent.records import Records
 from lunops.agent.saveconfig import SaveConfig
-from lunops.agent.storage_objects import folders_by_name
+from lunops.agent.storage_objects import StorageObjects
 from lunops.agent.work import UndoKind, guarded
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
@@ -45,24 +45,25 @@ class _Known:
         self.saved = SaveConfig(system)
         self.marked = marks(system)
         self.candidates: List[_Candidate] = []
-        names = {folder: name for name, folder in folders_by_name(system).items()}
+        self.objects = StorageObjects(system)
         exported = {record["dataset"] for record in self.recorded.all().values()}
         for wwn in lio.folders(system, lio.ISCSI):
             if ":" in wwn and self.recorded.get(wwn) is None:  # the other folder there is discovery_auth
                 candidate = _Candidate(wwn)
-                guarded(candidate.outcome, lambda: self._fill(system, candidate, names))  # noqa: B023
+                guarded(candidate.outcome, lambda: self._fill(system, candidate))  # noqa: B023
                 if candidate.dataset in exported:
                     what = "%s is the volume of another LUN that is recorded" % candidate.dataset
                     candidate.outcome.fail(ItemError(what, "a LUN of lunops is one volume exported as one target"))
                 self.candidates.append(candidate)
         _refuse_twice(self.candidates)
 
-    def _fill(self, system: System, candidate: _Candidate, names: Dict[str, str]) -> None:
+    def _fill(self, system: System, candidate: _Candidate) -> None:
         folder = adoptable.volume_of(system, candidate.wwn)
-        if folder not in names:
+        name = folder.rsplit("/", 1)[1]
+        if self.objects.folder(name) != folder:
             raise ItemError("%s exports %s, which is no block device" % (candidate.wwn, folder), "lunops keeps zvols")
         path = system.read(folder + "/udev_path").strip()
-        candidate.storage_object = names[folder]
+        candidate.storage_object = name
         candidate.dataset = dataset_of(path)
         if not candidate.dataset:
             raise ItemError(
@@ -75,7 +76,7 @@ class _Known:
         except ValueError:
             what = "the serial of %s is %r, which is no UUID" % (candidate.wwn, serial)
             raise ItemError(what, "initiators know the disk by it, so it cannot be changed: keep it as it is") from None
-        candidate.fragment = adoptable.fragment_of(system, candidate.wwn)
+        candidate.fragment = adoptable.fragment_of(system, candidate.wwn, self.objects)
         candidate.is_saved = not self.saved.lacks(_named(candidate.fragment))
 
 

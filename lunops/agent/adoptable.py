@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # a type checker takes it for true; importing typing woul
 if TYPE_CHECKING:
     from typing import Any, Dict
 
+    from lunops.agent.storage_objects import StorageObjects
     from lunops.agent.system import System
 
 _KEEP = "keep it in the hands that made it"
@@ -32,10 +33,10 @@ def volume_of(system: System, wwn: str) -> str:
     return backing[0]
 
 
-def fragment_of(system: System, wwn: str) -> Dict[str, Any]:
+def fragment_of(system: System, wwn: str, objects: StorageObjects) -> Dict[str, Any]:
     """Return the fragment of a target; raises ItemError naming what a fragment cannot say."""
-    found = readback.full(system, wwn)
-    different = [str(step) for step in converge.way(system, found, (remove.SESSIONS,))]
+    found = readback.full(system, wwn, objects)
+    different = [str(step) for step in converge.way(system, found, (remove.SESSIONS,), objects=objects)]
     if different:
         raise ItemError("%s has what lunops cannot write down: %s" % (wwn, "; ".join(different[:5])), _KEEP)
     return found

@@ -73,7 +73,7 @@ def mend(work: Work, found: Sequence[Finding], force: Sequence[str]) -> Dict[str
 def _unshare(work: Work, due: Sequence[Finding], outcomes: Dict[str, Outcome], _force: Sequence[str]) -> None:
     """Take targets and storage objects away, those of each finding alone."""
     with lio.locked(work):
-        saved = SaveConfig(work.system)
+        saved, objects = SaveConfig(work.system), StorageObjects(work.system)
         for each in due:
             args = {
                 "wwn": each.wwn,
@@ -82,16 +82,16 @@ def _unshare(work: Work, due: Sequence[Finding], outcomes: Dict[str, Outcome], _
                 "objects": absent.objects_of(each.record),
             }
             outcome = outcomes[each.key]
-            guarded(outcome, lambda: _take_away(work, args, saved, outcome))  # noqa: B023 - called at once
+            guarded(outcome, lambda: _take_away(work, args, saved, objects, outcome))  # noqa: B023 - called at once
         if not work.check:
             saved.write()
 
 
-def _take_away(work: Work, args: Dict[str, Any], saved: SaveConfig, outcome: Outcome) -> None:
+def _take_away(work: Work, args: Dict[str, Any], saved: SaveConfig, objects: StorageObjects, outcome: Outcome) -> None:
     if args["wwn"]:
-        absent.unshare(work.system, args, saved, outcome.changes, check=work.check)
+        absent.unshare(work.system, args, saved, outcome.changes, objects, check=work.check)
         return
-    storage = lio.storage_object(work.system, args["storage_object"])
+    storage = objects.folder(args["storage_object"])
     if storage:
         outcome.changes.append("remove %s" % storage.replace(lio.ROOT + "/", ""))
         if not work.check:
@@ -104,23 +104,25 @@ def _take_away(work: Work, args: Dict[str, Any], saved: SaveConfig, outcome: Out
 def _take_in(work: Work, due: Sequence[Finding], outcomes: Dict[str, Outcome], _force: Sequence[str]) -> None:
     """Record LUNs as they are."""
     with lio.locked(work):
-        recorded, saved = Records(work.system), SaveConfig(work.system)
+        recorded, saved, objects = Records(work.system), SaveConfig(work.system), StorageObjects(work.system)
         for each in due:
             outcome = outcomes[each.key]
-            guarded(outcome, lambda: _record(work, each, recorded, saved, outcome))  # noqa: B023 - called at once
+            guarded(outcome, lambda: _record(work, each, recorded, saved, objects, outcome))  # noqa: B023
         if not work.check:
             recorded.write()
 
 
-def _record(work: Work, each: Finding, recorded: Records, saved: SaveConfig, outcome: Outcome) -> None:
-    storage = lio.storage_object(work.system, each.storage_object)
+def _record(
+    work: Work, each: Finding, recorded: Records, saved: SaveConfig, objects: StorageObjects, outcome: Outcome
+) -> None:
+    storage = objects.folder(each.storage_object)
     entry = {
         "storage_objects": [saved.entry("storage_objects", "block", each.storage_object)],
         "targets": [saved.entry("targets", "iscsi", each.wwn)],
     }
     is_saved = all(entry["storage_objects"] + entry["targets"])
     if work.system.is_dir("%s/%s" % (lio.ISCSI, each.wwn)) and storage:
-        wanted = adoptable.fragment_of(work.system, each.wwn)
+        wanted = adoptable.fragment_of(work.system, each.wwn, objects)
         # What lunops saved itself is what was asked for; rtslib's save adds every default beside it.
         if is_saved and "alua_tpgs" not in entry["storage_objects"][0] and not SaveConfig(work.system).lacks(entry):
             wanted = _simpler(work, entry, storage) or wanted

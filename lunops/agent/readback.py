@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List
 
     from lunops.agent.fragment import Entry
+    from lunops.agent.storage_objects import StorageObjects
     from lunops.agent.system import System
 
     Fragment = Dict[str, Any]
@@ -63,10 +64,11 @@ def like(system: System, wanted: Fragment) -> Fragment:
     return dict(canonical(found))
 
 
-def full(system: System, wwn: str) -> Fragment:
+def full(system: System, wwn: str, there: StorageObjects | None = None) -> Fragment:
     """Return a target that is there and the storage objects behind it, with every value that is not the kernel's own.
 
-    Values that the kernel takes from the device are compared with those of a zvol or a file on Linux 6.1.
+    `there`: those that the kernel has, where a task has looked at them already. Values that the kernel takes from the
+    device are compared with those of a zvol or a file on Linux 6.1.
     """
     found = target(system, wwn)
     names = []
@@ -75,7 +77,8 @@ def full(system: System, wwn: str) -> Fragment:
             name = lun["storage_object"].rsplit("/", 1)[-1]
             if name not in names:
                 names.append(name)
-    objects = [storage(system, lio.storage_object(system, name)) for name in names]
+    look_up = there.folder if there else lambda name: lio.storage_object(system, name)
+    objects = [storage(system, look_up(name)) for name in names]
     return dict(canonical(defaults.without({"storage_objects": objects, "targets": [found]})))
 
 
