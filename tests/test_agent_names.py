@@ -20,7 +20,6 @@ from lunops.agent.registry import MODULES
 from lunops.agent.system import System
 from lunops.agent.work import Item, Work
 from lunops.sim.head import SimulatedSystem
-from tests.service_support import wait_for
 
 _OTHER = """
 import sys, time
@@ -227,43 +226,6 @@ def test_the_names_of_an_item_are_those_that_it_changes(module: str, args: dict[
 def test_where_the_file_cannot_be_made_the_work_is_done_all_the_same(tmp_path: Path) -> None:
     system = OnFile(tmp_path / "nothing" / "names")
     assert Names(system).take("zfs_clone", work(system), items("p/a"), 0.0) == {}
-
-
-_CONTROLLER = """
-import sys, time
-from pathlib import Path
-from typing import Any
-from lunops import inventory
-from lunops.connections import Timeouts, connect
-host = inventory.parse(sys.argv[1], Path("/nowhere/inventory")).hosts["h"]
-session = connect(host, timeouts=Timeouts(quiet_s=2.0))
-print(session.hello.pid, flush=True)
-time.sleep(600)
-"""
-
-
-@pytest.mark.parametrize("connection", ["local", "sim"])
-def test_an_agent_whose_controller_is_stopped_ends_by_itself(tmp_path: Path, connection: str) -> None:
-    more = f" state={tmp_path}/h.sim sim_process=true" if connection == "sim" else ""
-    line = f"h connection={connection} pools=p{more}\n"
-    controller = subprocess.Popen([sys.executable, "-c", _CONTROLLER, line], stdout=subprocess.PIPE, text=True)
-    try:
-        assert controller.stdout is not None
-        agent = int(controller.stdout.readline())
-        controller.send_signal(signal.SIGSTOP)
-
-        def is_over() -> bool:
-            try:
-                state = Path(f"/proc/{agent}/stat").read_text().rpartition(")")[2].split()[0]
-            except FileNotFoundError:
-                return True
-            return state == "Z"  # its parent is stopped, and cannot hear of its end
-
-        wait_for(is_over)
-    finally:
-        controller.kill()
-        controller.wait(10)
-        controller.stdout.close()  # type: ignore[union-attr]
 
 
 def test_two_runs_of_one_lun_at_once_wait_for_each_other_and_end_well(tmp_path: Path) -> None:

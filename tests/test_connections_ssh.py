@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -409,3 +410,33 @@ def with_path(site: Site, folder: Path, *, only: bool = False) -> tuple[str, ...
     wrapper.write_text(f'#!/bin/sh\nPATH={path}\nexport PATH\nexec /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n')
     wrapper.chmod(0o755)
     return (f"ForceCommand {wrapper}",)
+
+
+_SAID_NO_MORE = """
+import pickle, sys, time
+from lunops.connections import Timeouts, connect
+session = connect(pickle.load(sys.stdin.buffer), timeouts=Timeouts(quiet_s=1.0))
+print(session.hello.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_agent_of_a_controller_that_is_stopped_ends_though_the_connection_stays(site: Site) -> None:
+    head = site.sshd()
+    process = subprocess.Popen([sys.executable, "-c", _SAID_NO_MORE], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(pickle.dumps(site.host(head)))
+        process.stdin.close()
+        agent = int(process.stdout.readline())
+        time.sleep(1.5)
+        assert not is_gone(agent)  # it is told that somebody is there
+        process.send_signal(signal.SIGSTOP)
+        assert soon(lambda: is_gone(agent))
+        assert "Disconnected" not in head.log
+        assert "Connection closed" not in head.log
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()  # type: ignore[union-attr]

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
+if TYPE_CHECKING:
+    from typing import Iterator, List
+
+_LOOK_S = 0.02
 
 
 class Processes:
@@ -63,3 +71,48 @@ def named(pid: str | int) -> str:
     except OSError:
         command = "which has ended; a child of it holds the lock"
     return "pid %s (%s)" % (pid, command)
+
+
+class Seen:
+    """One process."""
+
+    def __init__(self, pid: int, name: str, state: str, parent: int, session: int) -> None:
+        self.pid = pid
+        self.name = name
+        self.is_dead = state in "ZX"
+        self.parent = parent
+        self.session = session
+
+
+def seen() -> Iterator[Seen]:
+    """Give all processes there are. proc(5), /proc/PID/stat: state, parent, group, session."""
+    for word in os.listdir("/proc"):
+        if not word.isdigit():
+            continue
+        try:
+            with open("/proc/%s/stat" % word, encoding="utf-8", errors="replace") as file:
+                start, _, rest = file.read().rpartition(")")
+        except OSError:
+            continue
+        fields = rest.split()
+        yield Seen(int(word), start.partition("(")[2], fields[0], int(fields[1]), int(fields[3]))
+
+
+def end_started(within_s: float) -> None:
+    """Kill what this process has started and what that has started, but for what made a session of its own.
+
+    All that the agent starts leads a session, by whose number the rest is found.
+    """
+    me = os.getpid()
+    leaders: List[int] = []
+    deadline = time.monotonic() + within_s
+    while True:  # again and again: one that forks may be a step ahead
+        found = list(seen())
+        leaders += [each.pid for each in found if each.parent == me and each.session == each.pid]
+        left = [each.pid for each in found if each.session in leaders and not each.is_dead]
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not left or time.monotonic() >= deadline:
+            return
+        time.sleep(_LOOK_S)

@@ -2,7 +2,8 @@
 
 A controller that was stopped, or a machine that was switched off behind a connection that nobody closes, leaves an
 agent that would wait, and hold its names, for ever. So a controller may say again and again that it is alive, and
-what silence means (`quiet_s`); one that never says so is waited for.
+what silence means (`quiet_s`); one that never says so is waited for. What has not ended in as long again, since it
+hangs or since nobody takes what it says, is killed with all that the agent has started.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ import contextlib
 import os
 import threading
 
+from lunops.agent.processes import end_started
+
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import Callable, Iterator
 
     from lunops.agent.system import System
+
+LEFT = 75  # the exit code of an agent that was left alone
+_DIES_WITHIN_S = 1.0  # of SIGKILL: far more than an exit takes
 
 
 class Quiet:
@@ -51,4 +57,16 @@ class Quiet:
             self._system.sleep(self._quiet_s / 8)
         self._cancel()
         self._over().wait(self._quiet_s)
-        os._exit(0)  # the input may never end, and nobody reads what would be said
+        leave(LEFT)  # the input may never end
+
+
+def leave(code: int) -> None:
+    """Let go of the connection, kill what this process has started, and end at once."""
+    # First: what fails since it is killed is not to be told as if it had failed by itself. And a thread that hangs in
+    # the kernel keeps the process and its files, among which the connection must not be.
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for handle in (0, 1, 2):
+            os.dup2(nowhere, handle)
+    end_started(_DIES_WITHIN_S)
+    os._exit(code)

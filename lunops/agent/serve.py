@@ -14,7 +14,7 @@ from lunops.agent import wedged
 from lunops.agent.names import WAIT_S, Names
 from lunops.agent.outcome import Busy, ItemError, Outcome
 from lunops.agent.protocol import ALIVE_S, PROTOCOL
-from lunops.agent.quiet import Quiet
+from lunops.agent.quiet import Quiet, leave
 from lunops.agent.registry import MODULES, load
 from lunops.agent.reports import Reports
 from lunops.agent.runs import Runs, at_work, named_in
@@ -32,6 +32,7 @@ _LOOK_S = 1.0  # how often a running task is looked at
 def main() -> None:
     """Serve the head that this process runs on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal is the controller's to handle
+    signal.signal(signal.SIGTERM, lambda number, _frame: leave(128 + number))  # not without what it has started
     if serve(System(), sys.stdin.buffer, sys.stdout.buffer):
         # This process stays for as long as its thread hangs, and its files with it: let go of the connection.
         for handle in (0, 1, 2):

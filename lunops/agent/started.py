@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 
+from lunops.agent.processes import seen
+
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import IO, Dict, List, Sequence
@@ -100,20 +102,8 @@ class Started:
                 os.kill(pid, number)
 
     def _members(self) -> Dict[int, str]:
-        """Return the live processes of the session: pid → name. proc(5), /proc/PID/stat: state, session."""
-        found: Dict[int, str] = {}
-        for word in os.listdir("/proc"):
-            if not word.isdigit():
-                continue
-            try:
-                with open("/proc/%s/stat" % word, encoding="utf-8", errors="replace") as file:
-                    start, _, rest = file.read().rpartition(")")
-            except OSError:
-                continue
-            fields = rest.split()
-            if int(fields[3]) == self.pid and fields[0] not in "ZX":
-                found[int(word)] = start.partition("(")[2]
-        return found
+        """Return the live processes of the session: pid → name."""
+        return {each.pid: each.name for each in seen() if each.session == self.pid and not each.is_dead}
 
 
 def _read(pipe: IO[bytes], stream: Stream) -> None:

@@ -44,6 +44,11 @@ class Pipe:
             if not self._hear(deadline - time.monotonic()):
                 raise DeadlineError(f"the head did not begin the stream within {start_s:g} s")
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the command has ended well, so that the agent takes lines again."""
+        return self.ending is not None and self.ending.code == 0 and not self.ending.stalled
+
     def read(self, timeout_s: float) -> bytes | None:
         """Return some bytes of the stream; b"" once the command has ended, see `ending`; None if none came in time."""
         deadline = time.monotonic() + timeout_s

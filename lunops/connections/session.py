@@ -75,6 +75,7 @@ class Session:
         self.connect_s = time.monotonic() - began
         self._unaccounted_connect_s = self.connect_s
         self._is_piping = False
+        self._pipe: Pipe | None = None
         self._closed = threading.Event()
         if timeouts.quiet_s > 0 and self.hello.pid != os.getpid():  # an agent within this process ends with it
             threading.Thread(target=self._say_alive, daemon=True).start()
@@ -171,10 +172,11 @@ class Session:
         try:
             self._channel.hold_little()
             with self._sending:
-                self._is_piping = True
+                self._is_piping, self._pipe = True, None
                 self._channel.send(_line(request))
             is_source = side == "send"
-            return Pipe(self._channel, str(request["id"]), is_source=is_source, start_s=self._timeouts.hello_s)
+            self._pipe = Pipe(self._channel, str(request["id"]), is_source=is_source, start_s=self._timeouts.hello_s)
+            return self._pipe
         except BaseException as error:
             self._broken = str(error) or type(error).__name__
             self._channel.close()
@@ -200,7 +202,7 @@ class Session:
             with self._sending:
                 if self._broken:
                     return
-                if not self._is_piping:
+                if not self._is_piping or (self._pipe is not None and self._pipe.is_whole):
                     # What is wrong with the channel is found by the thread that waits for the task.
                     with contextlib.suppress(HeadError):
                         self._channel.send(_line({"do": "alive", "quiet_s": quiet_s}))
