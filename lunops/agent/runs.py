@@ -15,7 +15,7 @@ from lunops.agent.system import Locked
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
-    from typing import Any, Dict, Set
+    from typing import Any, Container, Dict, Set
 
     from lunops.agent.system import System
 
@@ -29,6 +29,7 @@ class Runs:
         self._system = system
         self._held = contextlib.ExitStack()
         self._known: Set[str] = set()
+        self.files: Set[str] = set()  # those of this session
 
     def hold(self, run: str) -> None:
         """Say that the run is at work, until `release`; without a run there is nothing to say."""
@@ -39,28 +40,31 @@ class Runs:
         # Where it cannot be said (no such folder, a file that is held already) the work is still to be done.
         with contextlib.suppress(OSError, Locked):
             self._held.enter_context(self._system.lock(path, 0.0))
+            self.files.add(path)
             self._held.callback(self._unlink, path)  # called first, while the lock is still ours
 
     def release(self) -> None:
         """Say that all of them are over."""
         self._held.close()
         self._known.clear()
+        self.files.clear()
 
     def _unlink(self, path: str) -> None:
         with contextlib.suppress(OSError):
             self._system.unlink(path)
 
 
-def at_work(system: System, run: str) -> str:
-    """Return who works for the run, as `pid 12 (python3 …)`; the empty text if nobody does."""
+def at_work(system: System, run: str, but: Container[str] = ()) -> str:
+    """Return who works for the run, as `pid 12 (python3 …)`, the empty text if nobody does; `but` by these files."""
     if not run:
         return ""
     folder, start = prefix(run).rsplit("/", 1)
     for name in system.listdir(folder):
-        if not name.startswith(start):
+        path = "%s/%s" % (folder, name)
+        if path in but or not name.startswith(start):
             continue
         try:
-            with system.lock("%s/%s" % (folder, name), 0.0):
+            with system.lock(path, 0.0):
                 continue
         except Locked as error:
             return error.holder or "another process"

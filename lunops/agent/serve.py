@@ -141,7 +141,8 @@ class Agent:
             return  # an agent within its controller's process ends with it; `loop` is that of the others
         self._over.wait()  # one task at a time, in order
         if request["do"] == "at_work":
-            self.send(event="at_work", id=request["id"], who=at_work(self._system, str(request["run"])))
+            who = at_work(self._system, str(request["run"]), but=self._runs.files)
+            self.send(event="at_work", id=request["id"], who=who)
             return
         module = "undo" if request["do"] == "undo" else request["module"]
         if request["do"] not in ("task", "undo") or module not in MODULES:
