@@ -84,6 +84,11 @@ class Actor:
             self.ready_at = self.ready_at or time.time()
             return not self._is_stopped
 
+    def has_begun(self) -> bool:
+        """Return whether it lives and has been ready; it may stand still."""
+        with self._lock:
+            return self.is_ready() or (self._process is not None and self.ready_at > 0)
+
     def wait_until_ready(self) -> None:
         """Wait until it is ready."""
         deadline = time.monotonic() + START_S

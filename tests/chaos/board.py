@@ -11,6 +11,7 @@ from typing import Any
 from tests.chaos.plan import Job
 
 _SLOWLY = 6  # jobs that are accepted and not over, while a blow is due
+_PACE_S = 0.3  # between two of them: a blow that misses, and is tried again, must not find all done
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Board:
         self._next = 0
         self._ahead = ahead
         self._held_at = len(jobs)
+        self._taken_s = 0.0
         self._changed = threading.Condition()
 
     def take(self, client: int, clients: int) -> Job | None:
@@ -50,9 +52,10 @@ class Board:
             while job is None or not self._may_go(job):
                 if self.given_up.is_set() or (job is None and self._next >= len(self.jobs)):
                     return None
-                self._changed.wait(0.5)
+                self._changed.wait(_PACE_S)
                 job = self._mine(client, clients)
             self._next += 1
+            self._taken_s = time.monotonic()
             self.sent[job.number] = Sent(job=job, sent_s=time.monotonic())
             self._changed.notify_all()
             return job
@@ -77,9 +80,9 @@ class Board:
                 self._changed.notify_all()
 
     def hold(self, due: int) -> None:
-        """Let jobs go slowly beyond this number and those ahead of it: a blow is due, and must meet work."""
+        """Let jobs go slowly beyond this number and a few more: a blow is due, and must meet work."""
         with self._changed:
-            self._held_at = due + self._ahead
+            self._held_at = due + _SLOWLY
             self._changed.notify_all()
 
     def is_wrong(self, what: str) -> None:
@@ -125,7 +128,10 @@ class Board:
         return self.jobs[self._next] if is_mine else None
 
     def _may_go(self, job: Job) -> bool:
-        most = self._ahead if job.number < self._held_at else _SLOWLY
+        is_held = job.number >= self._held_at
+        if is_held and time.monotonic() - self._taken_s < _PACE_S:
+            return False
+        most = _SLOWLY if is_held else self._ahead
         return len(self._open()) < most and all(self._is_accepted(number) for number in job.after)
 
     def _is_accepted(self, number: int) -> bool:

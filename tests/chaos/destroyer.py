@@ -107,7 +107,7 @@ class Destroyer:
 
     def _kill_database(self, lasts_s: float) -> None:
         # A process that starts meanwhile says that it has no store, and ends: whoever starts it, starts it again.
-        if self._server is None or not self._wait(lambda: all(each.is_ready() for each in self._crew.all)):
+        if self._server is None or not self._wait(lambda: all(each.has_begun() for each in self._crew.all)):
             return
         at = time.time()
         self._server.kill()
@@ -116,7 +116,7 @@ class Destroyer:
         self._note(Blow.DATABASE, "database", at, time.time())
 
     def _cut(self, strike: Strike) -> None:
-        for _attempt in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             work: list[int] = []  # each head as often as it has jobs
 
             def any_work(work: list[int] = work) -> bool:
@@ -127,7 +127,7 @@ class Destroyer:
                 return
             head = work[int(strike.choice * len(work))]
             since_s, at = time.monotonic(), time.time()
-            is_struck = cut(self._place, head, strike.nth)
+            is_struck = cut(self._place, head, max(1, strike.nth >> attempt))
             for sent in self._board.touched(head, since_s):
                 sent.cut.add(head)
             if is_struck:
