@@ -172,6 +172,7 @@ def yaml_text(value: Any) -> str:
     """Return a value as YAML."""
     out = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False  # in [?x] ruamel reads a key where it has written a text
     yaml.representer.ignore_aliases = lambda _: True
     yaml.dump(value, out)
     return out.getvalue()

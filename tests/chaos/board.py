@@ -11,7 +11,7 @@ from typing import Any
 from tests.chaos.plan import Job
 
 _SLOWLY = 6  # jobs that are accepted and not over, while a blow is due
-_PACE_S = 0.3  # between two of them: a blow that misses, and is tried again, must not find all done
+_PACE_S = 1.0  # between two of them: a blow that misses, and is tried again, must not find all done
 
 
 @dataclass
