@@ -40,7 +40,9 @@ _log = logging.getLogger("lunops.jobs")
 class Bounds:
     """How often a part is tried."""
 
-    runs: int = 4  # of a task that never came to its end, since its process died
+    # Of a task that never came to its end, since its process died. Not fewer: the deaths that a neighbour brings about,
+    # and restarts by hand, count as well.
+    runs: int = 8
     agents: int = 4  # that a part may lose
 
 
