@@ -56,7 +56,7 @@ class Move:
                 self._write(data)
                 stream.done += len(data)
             ending = self._out.ending
-            if ending is None or ending.code != 0 or ending.stalled:
+            if ending is None or not ending.is_good:
                 raise self._ended(self._source, "send", ending)
             self._finish()
         except Cut:
@@ -111,7 +111,7 @@ class Move:
             raise Cut(f"{self._destination}: {error.what}") from error
         if ending is None:
             raise Cut(f"{self._destination} did not end within {self._stall_s:g} s of the stream's end")
-        if ending.code != 0 or ending.stalled:
+        if not ending.is_good:
             raise self._ended(self._destination, "receive", ending)
 
     def _ended(self, head: str, side: str, ending: Ending | None) -> Cut:

@@ -26,6 +26,11 @@ class Ending:
     bytes_moved: int
     stalled: str  # which of the two did not go on, if one was ended for that
 
+    @property
+    def is_good(self) -> bool:
+        """Whether the stream is whole, so that the agent takes lines again."""
+        return self.code == 0 and not self.stalled
+
 
 class Pipe:
     """A stream from a head's command, or to one. For one thread."""
@@ -43,11 +48,6 @@ class Pipe:
         while not self._in_frames:
             if not self._hear(deadline - time.monotonic()):
                 raise DeadlineError(f"the head did not begin the stream within {start_s:g} s")
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the command has ended well, so that the agent takes lines again."""
-        return self.ending is not None and self.ending.code == 0 and not self.ending.stalled
 
     def read(self, timeout_s: float) -> bytes | None:
         """Return some bytes of the stream; b"" once the command has ended, see `ending`; None if none came in time."""

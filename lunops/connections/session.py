@@ -69,6 +69,9 @@ class Session:
         self._broken = ""  # why this session is of no more use
         try:
             self.hello = self._greet(preamble, elevation)
+            is_missed = timeouts.quiet_s > 0 and self.hello.pid != os.getpid()  # else it ends with this process
+            if is_missed:  # before anything is asked for: from now on the agent ends if we are gone
+                channel.send(_line({"do": "alive", "quiet_s": timeouts.quiet_s}))
         except BaseException as error:
             channel.close()
             raise _placed(error, host.name) from None
@@ -77,7 +80,7 @@ class Session:
         self._is_piping = False
         self._pipe: Pipe | None = None
         self._closed = threading.Event()
-        if timeouts.quiet_s > 0 and self.hello.pid != os.getpid():  # an agent within this process ends with it
+        if is_missed:
             threading.Thread(target=self._say_alive, daemon=True).start()
 
     def run(
@@ -198,16 +201,15 @@ class Session:
 
     def _say_alive(self) -> None:
         quiet_s = self._timeouts.quiet_s
-        while True:
+        while not self._closed.wait(quiet_s / 4):
             with self._sending:
                 if self._broken:
                     return
-                if not self._is_piping or (self._pipe is not None and self._pipe.is_whole):
+                ending = self._pipe.ending if self._pipe is not None else None
+                if not self._is_piping or (ending is not None and ending.is_good):
                     # What is wrong with the channel is found by the thread that waits for the task.
                     with contextlib.suppress(HeadError):
                         self._channel.send(_line({"do": "alive", "quiet_s": quiet_s}))
-            if self._closed.wait(quiet_s / 4):
-                return
 
     def _ask(
         self,
