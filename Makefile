@@ -14,7 +14,7 @@ help:
 	@echo "make test               lint, types, and the whole test suite"
 	@echo "make acceptance         the suite on real storage heads (virtual machines: ZFS and the kernel's target)"
 	@echo "make ansible            the ansible-core that lunops is compared to, and where it is"
-	@echo "make bench              what replicating an image costs between two such heads, beside ssh by hand"
+	@echo "make bench              what LUNs cost on such a head that fills, and replicating an image beside ssh by hand"
 	@echo "make bench-heads        what a play on 500 simulated heads costs beside one on one head"
 	@echo "make bench-service      how many jobs and LUNs a service carries, with one worker and with several"
 	@echo "make bench-store        what 100,000 jobs in the store cost beside none, and an event beside its item"

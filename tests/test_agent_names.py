@@ -206,7 +206,11 @@ def test_every_step_that_is_taken_back_says_how_many_names_it_has_or_is_known_to
         ("lio_absent", {"dataset": "p/x", "wwn": "iqn.x"}, {"p/x", "iqn.x"}),
         (
             "lio_fragment",
-            {"wwn": "iqn.x", "fragment": {"storage_objects": [{"dev": "/dev/zvol/p/y"}, {"dev": "/srv/a"}]}},
+            {
+                "dataset": "",
+                "wwn": "iqn.x",
+                "fragment": {"storage_objects": [{"dev": "/dev/zvol/p/y"}, {"dev": "/srv/a"}]},
+            },
             {"p/x", "p/y", "iqn.x"},
         ),
         ("lun", {"lio_absent": {"dataset": "p/x", "wwn": "iqn.x"}, "wait_for_device": {}}, {"p/x", "iqn.x"}),

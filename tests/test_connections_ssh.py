@@ -25,6 +25,7 @@ from lunops.errors import AgentError, DeadlineError, HeadError, PrivilegeError, 
 from lunops.model import Item, ItemResult, Status, Task
 from tests.support.site import QUICK, TASK, Site
 from tests.support.sshd import PROGRAM, Sshd, fingerprint, free_port, make_key
+from tests.support.started import is_gone, soon
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="openssh-server is not installed")
 WHERE = "jbod-01, task 01:wait_for_device wait"
@@ -37,23 +38,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     with Site(tmp_path) as site:
         yield site
-
-
-def soon(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 15
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def refused(site: Site, head: Sshd | None, timeouts: Timeouts = QUICK, **host: object) -> HeadError:

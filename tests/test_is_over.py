@@ -19,14 +19,10 @@ from lunops.connections.session import Session
 from lunops.errors import HeadError
 from lunops.head_run import HeadRun, Silent
 from lunops.model import Host, Item, Status, Task, TaskResult
+from tests.support import stubborn
 from tests.support.site import Site
 from tests.support.sshd import PROGRAM, Sshd
 from tests.support.started import is_gone, soon
-
-# Two shells that do not mind TERM: it takes the two seconds until KILL to end them.
-STUBBORN = (
-    'trap "" TERM\nsh -c "echo \\$\\$ >>pids; sleep 1000; sleep 1000" &\necho $$ >>pids\nsleep 1000\nsleep 1000\n'
-)
 
 
 @dataclass
@@ -44,8 +40,7 @@ class Scene:
         return Task(id="1", name="Long", module="command", items=(Item(key="l", args=args),), run=self.run)
 
     def pids(self) -> list[int]:
-        path = self.folder / "pids"
-        return [int(word) for word in path.read_text().split()] if path.exists() else []
+        return stubborn.pids(self.folder)
 
     def asked(self) -> str:
         """Ask over a session of its own."""
@@ -58,7 +53,7 @@ class Scene:
 
 @pytest.fixture(params=["local", "ssh"])
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
-    (tmp_path / "long.sh").write_text(STUBBORN)
+    stubborn.write(tmp_path)
     host = Host(name="h", connection="local", python=sys.executable)
     if request.param == "local":
         yield Scene(tmp_path, host)

@@ -18,6 +18,7 @@ from lunops.agent_bundle import preamble
 from lunops.connections import Timeouts, connect
 from lunops.connections.elevation import Elevation
 from lunops.model import Host, Item, Status, Task
+from tests.support import stubborn
 from tests.support.started import is_gone, soon
 
 CONTROLLER = """\
@@ -49,10 +50,6 @@ try:
 except HeadError as error:
     print(type(error).__name__, error.what.splitlines()[0], flush=True)
 """
-# A shell and a child of it that do not mind TERM.
-STUBBORN = (
-    'trap "" TERM\nsh -c "echo \\$\\$ >>pids; sleep 1000; sleep 1000" &\necho $$ >>pids\nsleep 1000\nsleep 1000\n'
-)
 
 
 @contextmanager
@@ -75,11 +72,6 @@ def controller(folder: Path, kind: str, *does: str) -> Iterator[tuple[subprocess
 def said(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
-
-
-def pids(folder: Path) -> list[int]:
-    path = folder / "pids"
-    return [int(word) for word in path.read_text().split()] if path.exists() else []
 
 
 @pytest.mark.parametrize("kind", ["local", "sim"])
@@ -115,21 +107,20 @@ def test_the_names_of_a_controller_that_was_stopped_are_anothers_to_have(tmp_pat
 
 
 def test_what_runs_for_a_controller_that_was_stopped_is_ended_with_all_its_processes(tmp_path: Path) -> None:
-    (tmp_path / "long.sh").write_text(STUBBORN)
+    stubborn.write(tmp_path)
     with controller(tmp_path, "local", "long") as (process, agent):
-        assert soon(lambda: len(pids(tmp_path)) == 2)
+        assert soon(lambda: len(stubborn.pids(tmp_path)) == 2)
         process.send_signal(signal.SIGSTOP)
         assert soon(lambda: is_gone(agent))
-        assert soon(lambda: all(map(is_gone, pids(tmp_path))), 2.0)
+        assert soon(lambda: all(map(is_gone, stubborn.pids(tmp_path))), 2.0)
         process.send_signal(signal.SIGCONT)
         assert "the agent ended in the middle" in said(process)
 
 
-def test_an_agent_whose_words_nobody_reads_ends_with_what_it_has_started(tmp_path: Path) -> None:
+def test_an_agent_whose_words_nobody_reads_ends() -> None:
     host = Host(name="h", connection="local", python=sys.executable)
     process = subprocess.Popen(Elevation(host).argv(host.python), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     much = {"argv": ["sh", "-c", "yes | head -c 300000"], "cmd": "much"}
-    (tmp_path / "long.sh").write_text(STUBBORN)
     requests = [
         {"do": "alive", "quiet_s": 0.5},
         {"do": "task", "id": "1", "module": "command", "items": [{"key": "a", "args": much}]},
@@ -145,12 +136,12 @@ def test_an_agent_whose_words_nobody_reads_ends_with_what_it_has_started(tmp_pat
 
 
 def test_an_agent_that_is_ended_by_term_leaves_nothing_running(tmp_path: Path) -> None:
-    (tmp_path / "long.sh").write_text(STUBBORN)
+    stubborn.write(tmp_path)
     with controller(tmp_path, "local", "long") as (process, agent):
-        assert soon(lambda: len(pids(tmp_path)) == 2)
+        assert soon(lambda: len(stubborn.pids(tmp_path)) == 2)
         subprocess.run(["kill", "-TERM", str(agent)], check=True)
         assert "the agent ended in the middle" in said(process)
-        assert soon(lambda: all(map(is_gone, pids(tmp_path))), 2.0)
+        assert soon(lambda: all(map(is_gone, stubborn.pids(tmp_path))), 2.0)
 
 
 @pytest.mark.parametrize("kind", ["local", "sim"])

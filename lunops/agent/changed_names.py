@@ -6,15 +6,12 @@ source of a clone) and what many share (the parents of a clone) is not changed: 
 
 from __future__ import annotations
 
-from lunops.agent import zfs
-
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Set
 
     from lunops.agent.work import Item
 
-_DEVICES = "/dev/zvol/"
 # How many names of its own a step has that an undo takes back; the steps that are not here have none.
 _NAMES_OF_STEP = {
     **dict.fromkeys(("adopted", "clone", "filesystem", "perhaps", "received", "resize", "set", "volume"), 1),
@@ -39,13 +36,15 @@ def _snapshot(args: Dict[str, Any]) -> List[str]:
 
 
 def _clone(args: Dict[str, Any]) -> List[str]:
+    from lunops.agent import zfs  # here: the task loads it anyway, and not every session has such a one
+
     return [args["dst"], args.get("marks", {}).get(zfs.LUN, "")]
 
 
 def _target(args: Dict[str, Any]) -> List[str]:
-    devices = [one.get("dev", "") for one in args["fragment"].get("storage_objects", [])]
-    volumes = [device[len(_DEVICES) :] for device in devices if device.startswith(_DEVICES)]
-    return [args.get("dataset", ""), args["wwn"], *volumes]
+    from lunops.agent import records
+
+    return [args["wwn"], *records.datasets(args)]
 
 
 def _absent(args: Dict[str, Any]) -> List[str]:

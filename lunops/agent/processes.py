@@ -11,7 +11,8 @@ TYPE_CHECKING = False  # a type checker takes it for true; importing typing woul
 if TYPE_CHECKING:
     from typing import Iterator, List
 
-_LOOK_S = 0.02
+LOOK_S = 0.02
+DIES_WITHIN_S = 1.0  # of SIGKILL: far more than an exit takes
 
 
 class Processes:
@@ -98,14 +99,14 @@ def seen() -> Iterator[Seen]:
         yield Seen(int(word), start.partition("(")[2], fields[0], int(fields[1]), int(fields[3]))
 
 
-def end_started(within_s: float) -> None:
+def end_started() -> None:
     """Kill what this process has started and what that has started, but for what made a session of its own.
 
     All that the agent starts leads a session, by whose number the rest is found.
     """
     me = os.getpid()
     leaders: List[int] = []
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + DIES_WITHIN_S
     while True:  # again and again: one that forks may be a step ahead
         found = list(seen())
         leaders += [each.pid for each in found if each.parent == me and each.session == each.pid]
@@ -115,4 +116,4 @@ def end_started(within_s: float) -> None:
                 os.kill(pid, signal.SIGKILL)
         if not left or time.monotonic() >= deadline:
             return
-        time.sleep(_LOOK_S)
+        time.sleep(LOOK_S)

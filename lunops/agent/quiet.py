@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lunops.agent.system import System
 
 LEFT = 75  # the exit code of an agent that was left alone
-_DIES_WITHIN_S = 1.0  # of SIGKILL: far more than an exit takes
 
 
 class Quiet:
@@ -68,5 +67,5 @@ def leave(code: int) -> None:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for handle in (0, 1, 2):
             os.dup2(nowhere, handle)
-    end_started(_DIES_WITHIN_S)
+    end_started()
     os._exit(code)

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from lunops.agent.processes import seen
+from lunops.agent.processes import DIES_WITHIN_S, LOOK_S, seen
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing would cost every start
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 OUTPUT_BYTES = 10 << 20
 _PIECE_BYTES = 64 << 10
 _QUIET_S = 0.5  # how long the outputs are still read once the command has ended: a child of it may hold them open
-_LOOK_S = 0.02
-_DIES_WITHIN_S = 1.0  # of SIGKILL: far more than an exit takes
 
 
 class Stream:
@@ -82,7 +80,7 @@ class Started:
         self._signal(signal.SIGTERM)
         left = self._wait_for_end(grace_s)
         if left:
-            left = self._wait_for_end(_DIES_WITHIN_S, kill=True)
+            left = self._wait_for_end(DIES_WITHIN_S, kill=True)
         return ["pid %d (%s)" % (pid, name) for pid, name in sorted(left.items())]
 
     def _wait_for_end(self, seconds: float, *, kill: bool = False) -> Dict[int, str]:
@@ -94,7 +92,7 @@ class Started:
             left = self._members()
             if not left or time.monotonic() >= deadline:
                 return left
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
 
     def _signal(self, number: int) -> None:
         for pid in self._members():

@@ -29,7 +29,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=default.kills)
     parser.add_argument("--stops", type=int, default=default.stops)
     parser.add_argument("--cuts", type=int, default=default.cuts)
-    parser.add_argument("--databases", type=int, default=3, help="kills of the database; SQLite has none to kill")
+    parser.add_argument(
+        "--databases", type=int, default=default.databases, help="kills of the database; SQLite has none to kill"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--limit-s", type=float, default=default.limit_s)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a line for lunops.toml")

@@ -41,7 +41,7 @@ class Options:
     kills: int = 30
     stops: int = 5
     cuts: int = 5
-    databases: int = 0  # kills of `server`
+    databases: int = 3  # kills of `server`
     limit_s: float = 1200.0
     settings: Mapping[str, Json] = field(default_factory=dict)  # more lines for lunops.toml
 
